@@ -1,0 +1,19 @@
+"""Text to batches: documents, tokens, blocks, masked batches.
+
+The only home of tf.data.
+"""
+
+from keras_kd.data.batches import masked_lm_batches
+from keras_kd.data.corpora import SPLITS, read_documents
+from keras_kd.data.masking import MaskedLMMasking
+from keras_kd.data.token_store import TokenStore
+from keras_kd.data.tokenizer import WordPieceTokenizer
+
+__all__ = [
+    "SPLITS",
+    "MaskedLMMasking",
+    "TokenStore",
+    "WordPieceTokenizer",
+    "masked_lm_batches",
+    "read_documents",
+]

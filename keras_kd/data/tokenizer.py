@@ -1,0 +1,210 @@
+"""WordPieceTokenizer: BERT's vocabulary, trained here or loaded."""
+
+import itertools
+import json
+import os
+import pathlib
+
+import numpy as np
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+class WordPieceTokenizer:
+    """Text to token ids and back, by Hugging Face's `tokenizers`.
+
+    Make one with `train` or `load`. Ids are those of Hugging Face's
+    `BertTokenizerFast` with the same vocabulary.
+
+    Args:
+        tokenizer: `tokenizers.Tokenizer` with a WordPiece model.
+        lowercase: Bool. Whether text is lower-cased and stripped of accents.
+
+    Raises:
+        ValueError: If the vocabulary lacks one of BERT's special tokens.
+    """
+
+    def __init__(self, tokenizer, lowercase=True):
+        missing = [
+            t for t in SPECIAL_TOKENS if tokenizer.token_to_id(t) is None
+        ]
+        if missing:
+            raise ValueError(
+                f"`tokenizer` must have the tokens {list(SPECIAL_TOKENS)}. "
+                f"Received a vocabulary without {missing}"
+            )
+        self.backend = tokenizer
+        self.lowercase = lowercase
+        self.pad_id, self.unknown_id, self.cls_id, self.sep_id, self.mask_id = (
+            tokenizer.token_to_id(token) for token in SPECIAL_TOKENS
+        )
+
+    @classmethod
+    def train(cls, documents, vocabulary_size=30_000, lowercase=True):
+        """Learns a vocabulary.
+
+        Args:
+            documents: Iterable of str.
+            vocabulary_size: Int. Upper bound; a small corpus may give fewer.
+            lowercase: Bool.
+
+        Raises:
+            ValueError: If there is no text, or no room for more than the
+                special tokens.
+        """
+        if vocabulary_size <= len(SPECIAL_TOKENS):
+            raise ValueError(
+                "`vocabulary_size` must be more than the "
+                f"{len(SPECIAL_TOKENS)} special tokens. "
+                f"Received: {vocabulary_size}"
+            )
+        tokenizer = _bert_tokenizer(
+            models.WordPiece(unk_token="[UNK]"), lowercase
+        )
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=vocabulary_size,
+            special_tokens=list(SPECIAL_TOKENS),
+            limit_alphabet=1000,
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(documents, trainer)
+        trained = cls(tokenizer, lowercase)
+        if trained.vocabulary_size <= len(SPECIAL_TOKENS):
+            raise ValueError("`documents` must hold text. Received: no words")
+        return trained
+
+    @classmethod
+    def load(cls, path, lowercase=None):
+        """Reads a `vocab.txt`, a `tokenizer.json`, or a folder with either.
+
+        Args:
+            path: Str or path.
+            lowercase: Bool or None. With a `vocab.txt`, whether its text was
+                lower-cased; None looks into a `tokenizer_config.json` beside
+                it, and takes True where there is none.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is not a WordPiece vocabulary.
+        """
+        path = pathlib.Path(path)
+        if path.is_dir():
+            found = [
+                path / name
+                for name in ("tokenizer.json", "vocab.txt")
+                if (path / name).exists()
+            ]
+            if not found:
+                raise FileNotFoundError(
+                    "`path` must hold a tokenizer.json or vocab.txt. "
+                    f"Received: {path}"
+                )
+            path = found[0]
+        if not path.exists():
+            raise FileNotFoundError(
+                f"`path` must be a tokenizer file. Received: {path}"
+            )
+        if path.suffix == ".json":
+            backend = tokenizers.Tokenizer.from_file(str(path))
+            if not isinstance(backend.model, models.WordPiece):
+                raise ValueError(
+                    "`path` must hold a WordPiece model. Received: "
+                    f"{type(backend.model).__name__} in {path}"
+                )
+            normalizer = json.loads(path.read_text("utf-8"))["normalizer"]
+            return cls(backend, bool((normalizer or {}).get("lowercase")))
+        if lowercase is None:
+            settings = path.with_name("tokenizer_config.json")
+            lowercase = True
+            if settings.exists():
+                settings = json.loads(settings.read_text("utf-8"))
+                lowercase = settings.get("do_lower_case", True)
+        tokens = path.read_text("utf-8").splitlines()
+        vocabulary = {token: index for index, token in enumerate(tokens)}
+        model = models.WordPiece(vocabulary, unk_token="[UNK]")
+        return cls(_bert_tokenizer(model, lowercase), lowercase)
+
+    def save(self, folder):
+        """Writes vocab.txt, tokenizer.json and tokenizer_config.json."""
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "do_lower_case": self.lowercase,
+            "tokenizer_class": "BertTokenizer",
+            **{
+                f"{name}_token": token
+                for name, token in zip(
+                    ("pad", "unk", "cls", "sep", "mask"),
+                    SPECIAL_TOKENS,
+                    strict=True,
+                )
+            },
+        }
+        texts = {
+            "vocab.txt": "\n".join(self.vocabulary) + "\n",
+            "tokenizer.json": self.backend.to_str(pretty=True),
+            "tokenizer_config.json": json.dumps(settings, indent=2) + "\n",
+        }
+        for name, text in texts.items():
+            beside = folder / f"{name}.partial"
+            beside.write_text(text, "utf-8")
+            os.replace(beside, folder / name)
+
+    @property
+    def vocabulary(self):
+        """All tokens, a list of str in the order of their ids."""
+        ids = self.backend.get_vocab()
+        return sorted(ids, key=ids.get)
+
+    @property
+    def vocabulary_size(self):
+        """Number of tokens (V)."""
+        return self.backend.get_vocab_size()
+
+    @property
+    def special_ids(self):
+        """Ids of [PAD], [UNK], [CLS], [SEP], [MASK]."""
+        return (
+            self.pad_id,
+            self.unknown_id,
+            self.cls_id,
+            self.sep_id,
+            self.mask_id,
+        )
+
+    def encode_batch(self, texts):
+        """Token ids of each text, without [CLS] and [SEP], on all cores.
+
+        Args:
+            texts: List of str.
+
+        Returns:
+            List of int32 arrays.
+        """
+        encodings = self.backend.encode_batch_fast(
+            list(texts), add_special_tokens=False
+        )
+        return [np.asarray(e.ids, "int32") for e in encodings]
+
+    def encode_documents(self, documents, documents_at_once=1000):
+        """Yields `encode_batch` of a stream, a few documents at a time."""
+        documents = iter(documents)
+        while some := list(itertools.islice(documents, documents_at_once)):
+            yield from self.encode_batch(some)
+
+    def decode(self, token_ids):
+        """Text of token ids, special tokens left out."""
+        return self.backend.decode([int(i) for i in token_ids])
+
+
+def _bert_tokenizer(model, lowercase):
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    # So that a literal [MASK] in text is the token, as in BertTokenizerFast.
+    known = [t for t in SPECIAL_TOKENS if model.token_to_id(t) is not None]
+    tokenizer.add_special_tokens(known)
+    return tokenizer
