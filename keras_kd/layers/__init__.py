@@ -1,0 +1,11 @@
+"""Layers of a BERT encoder: (B, T, D) to (B, T, D) unless they say otherwise.
+
+Backend-neutral: `keras.ops` only.
+"""
+
+from keras_kd.layers.embeddings import BertEmbeddings
+from keras_kd.layers.encoder_layer import EncoderLayer
+from keras_kd.layers.layer_drop import LayerDrop
+from keras_kd.layers.masked_lm_head import MaskedLMHead
+
+__all__ = ["BertEmbeddings", "EncoderLayer", "LayerDrop", "MaskedLMHead"]

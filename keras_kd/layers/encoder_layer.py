@@ -1,0 +1,153 @@
+"""One block of the encoder: self-attention and feed-forward, post-LN."""
+
+import keras
+from keras import ops
+from keras_kd.layers.seeds import DrawnSeed, split_seed
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class EncoderLayer(keras.layers.Layer):
+    """BERT's block: LN(x + attention(x)), then LN(x + feed_forward(x)).
+
+    Dropout falls on the attention scores and on both branches before they
+    are added. Its seeds can be drawn beforehand (`draw_dropout_seeds`), so
+    that the block can run inside a branch that may be skipped.
+    Source: Devlin et al., 2018, https://arxiv.org/abs/1810.04805
+
+    Args:
+        hidden_dim: Int (D).
+        num_heads: Int (H); divides `hidden_dim`.
+        intermediate_dim: Int (F).
+        dropout: Float in [0, 1).
+        activation: Str. Keras activation of the feed-forward layer.
+        layer_norm_epsilon: Float.
+        initializer_range: Float, standard deviation at the start.
+        seed: Int or None. Seed of the initial weights and of dropout.
+
+    Call arguments:
+        x: Hidden states, (B, T, D).
+        padding_mask: (B, T), 1 for real tokens, or None for all real.
+        dropout_seeds: What `draw_dropout_seeds` returned, or None to draw.
+
+    Returns:
+        Hidden states, (B, T, D).
+    """
+
+    def __init__(
+        self,
+        hidden_dim,
+        num_heads,
+        intermediate_dim,
+        dropout=0.1,
+        activation="gelu",
+        layer_norm_epsilon=1e-12,
+        initializer_range=0.02,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.hidden_dim = hidden_dim
+        self.num_heads = num_heads
+        self.intermediate_dim = intermediate_dim
+        self.dropout = dropout
+        self.activation = keras.activations.get(activation)
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.initializer_range = initializer_range
+        self.seed = seed
+        seeds = split_seed(seed, 7)
+        self.seed_generator = keras.random.SeedGenerator(seeds[6])
+
+        def dense(units, name, seed, activation=None):
+            return keras.layers.Dense(
+                units,
+                activation=activation,
+                kernel_initializer=keras.initializers.TruncatedNormal(
+                    stddev=initializer_range, seed=seed
+                ),
+                dtype=self.dtype_policy,
+                name=name,
+            )
+
+        def norm(name):
+            return keras.layers.LayerNormalization(
+                epsilon=layer_norm_epsilon, dtype=self.dtype_policy, name=name
+            )
+
+        self.query = dense(hidden_dim, "query", seeds[0])
+        self.key = dense(hidden_dim, "key", seeds[1])
+        self.value = dense(hidden_dim, "value", seeds[2])
+        self.attention_output = dense(hidden_dim, "attention_output", seeds[3])
+        self.attention_norm = norm("attention_norm")
+        self.intermediate = dense(
+            intermediate_dim, "intermediate", seeds[4], self.activation
+        )
+        self.feed_forward_output = dense(
+            hidden_dim, "feed_forward_output", seeds[5]
+        )
+        self.feed_forward_norm = norm("feed_forward_norm")
+
+    def build(self, x_shape, padding_mask_shape=None):
+        for layer in (self.query, self.key, self.value, self.attention_output):
+            layer.build(x_shape)
+        self.attention_norm.build(x_shape)
+        self.intermediate.build(x_shape)
+        self.feed_forward_output.build((*x_shape[:-1], self.intermediate_dim))
+        self.feed_forward_norm.build(x_shape)
+        self.built = True
+
+    def draw_dropout_seeds(self):
+        """Three seeds: attention scores, attention branch, feed-forward."""
+        if self.dropout == 0:
+            return None
+        return tuple(self.seed_generator.next() for _ in range(3))
+
+    def call(self, x, padding_mask=None, dropout_seeds=None, training=False):
+        if training and dropout_seeds is None:
+            dropout_seeds = self.draw_dropout_seeds()
+
+        def drop(values, which):
+            if not training or self.dropout == 0:
+                return values
+            seed = DrawnSeed(dropout_seeds[which])
+            return keras.random.dropout(values, self.dropout, seed=seed)
+
+        scores = drop(self._attention_scores(x, padding_mask), 0)
+        context = ops.einsum("bhts,bshe->bthe", scores, self._heads("value", x))
+        context = ops.reshape(context, ops.shape(x))
+        x = self.attention_norm(x + drop(self.attention_output(context), 1))
+        branch = self.feed_forward_output(self.intermediate(x))
+        return self.feed_forward_norm(x + drop(branch, 2))
+
+    def _heads(self, which, x):
+        """Query, key or value, split into heads: (B, T, H, D / H)."""
+        projected = getattr(self, which)(x)
+        batch, length, width = ops.shape(projected)
+        shape = (batch, length, self.num_heads, width // self.num_heads)
+        return ops.reshape(projected, shape)
+
+    def _attention_scores(self, x, padding_mask):
+        """Softmax weights, (B, H, T, T), computed in float32."""
+        query, key = self._heads("query", x), self._heads("key", x)
+        logits = ops.einsum("bthe,bshe->bhts", query, key)
+        logits = ops.cast(logits, "float32")
+        logits = logits / (self.hidden_dim // self.num_heads) ** 0.5
+        if padding_mask is not None:
+            padding = 1.0 - ops.cast(padding_mask, "float32")
+            logits = logits - 1e9 * padding[:, None, None, :]
+        return ops.cast(ops.softmax(logits), x.dtype)
+
+    def compute_output_shape(self, x_shape, padding_mask_shape=None):
+        return x_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "hidden_dim": self.hidden_dim,
+            "num_heads": self.num_heads,
+            "intermediate_dim": self.intermediate_dim,
+            "dropout": self.dropout,
+            "activation": keras.activations.serialize(self.activation),
+            "layer_norm_epsilon": self.layer_norm_epsilon,
+            "initializer_range": self.initializer_range,
+            "seed": self.seed,
+        }

@@ -1,0 +1,112 @@
+"""Task models: a backbone and the head that turns its states to logits."""
+
+import dataclasses
+
+import keras
+from keras_kd.layers import MaskedLMHead
+from keras_kd.layers.seeds import split_seed
+from keras_kd.models.bert_backbone import (
+    BertBackbone,
+    name_variables,
+    own_inputs,
+    token_inputs,
+)
+from keras_kd.models.presets import BertConfig
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class BertMaskedLM(keras.Model):
+    """BERT with the masked-LM head, its decoder tied to the token embedding.
+
+    Trains with plain `compile` and `fit` on the batches of
+    `keras_kd.masked_lm_batches`: loss and metrics see the logits alone.
+
+    Args:
+        config: `BertConfig`, or its fields as a dict.
+        seed: Int or None. Seed of initial weights, dropout and LayerDrop.
+        dtype: Str or policy. Keras's precision policy; default: the global.
+
+    Call arguments:
+        inputs: The backbone's dict, and `mask_positions`, (B, K) int.
+
+    Returns:
+        The backbone's dict, and `logits`, (B, K, V), at `mask_positions`.
+    """
+
+    def __init__(self, config, seed=None, dtype=None, **kwargs):
+        config = (
+            config if isinstance(config, BertConfig) else BertConfig(**config)
+        )
+        seeds = split_seed(seed, 2)
+        backbone = BertBackbone(
+            config, seed=seeds[0], dtype=dtype, name="backbone"
+        )
+        head = MaskedLMHead(
+            backbone.embeddings.token_embedding,
+            activation=config.activation,
+            layer_norm_epsilon=config.layer_norm_epsilon,
+            initializer_range=config.initializer_range,
+            seed=seeds[1],
+            dtype=dtype,
+            name="masked_lm_head",
+        )
+        inputs = token_inputs(config)
+        outputs = dict(backbone(inputs))
+        inputs["mask_positions"] = keras.Input(
+            (None,), dtype="int32", name="mask_positions"
+        )
+        outputs["logits"] = head(
+            outputs["hidden_states"][-1], inputs["mask_positions"]
+        )
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        self.config = config
+        self.seed = seed
+        self.backbone = backbone
+        self.head = head
+
+    def call(self, inputs, training=None, mask=None):
+        return super().call(own_inputs(self, inputs), training, mask)
+
+    def named_variables(self):
+        """The backbone's names, and the head's own: "masked_lm_head/...".
+
+        Returns:
+            Dict of str to variable.
+        """
+        names = self.backbone.named_variables()
+        tied = {id(variable) for variable in names.values()}
+        head = name_variables([self.head])
+        own = {name: v for name, v in head.items() if id(v) not in tied}
+        return {**names, **own}
+
+    def compile(self, optimizer="adamw", loss="auto", **kwargs):
+        """Keras's `compile`; "auto" is the masked-LM cross-entropy.
+
+        It is averaged over the masked positions (`sample_weight` 1).
+        """
+        if loss == "auto":
+            loss = keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True, reduction="mean_with_sample_weight"
+            )
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        return super().compute_loss(
+            x, y, y_pred["logits"], sample_weight, training
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
+
+    def get_config(self):
+        return {
+            "config": dataclasses.asdict(self.config),
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)

@@ -1,0 +1,128 @@
+"""The shape of an encoder, and the sizes that have names."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class BertConfig:
+    """Everything that decides the shape and behaviour of a BERT encoder.
+
+    Args:
+        vocabulary_size: Int. Tokens in the vocabulary (V).
+        num_layers: Int. Encoder layers (L).
+        hidden_dim: Int. Width of the hidden states (D).
+        num_heads: Int. Attention heads (H); divides `hidden_dim`.
+        intermediate_dim: Int. Width of the feed-forward layer (F).
+            Default: 4 · `hidden_dim`.
+        max_sequence_length: Int. Positions there are embeddings for.
+        num_segments: Int. Segment embeddings; 0 for none, as in DistilBERT.
+        dropout: Float in [0, 1). Dropout of embeddings, attention scores and
+            block outputs.
+        layer_drop: Float in [0, 1). Probability of skipping a layer in
+            training (Fan et al., 2019); 0 for none.
+        activation: Str. Keras activation; "gelu" is the exact (erf) one.
+        layer_norm_epsilon: Float.
+        initializer_range: Float. Standard deviation of the truncated normal
+            that kernels and embeddings start from.
+        pooler: Bool. Whether there is a dense layer over the first token.
+    """
+
+    vocabulary_size: int
+    num_layers: int
+    hidden_dim: int
+    num_heads: int
+    intermediate_dim: int | None = None
+    max_sequence_length: int = 512
+    num_segments: int = 2
+    dropout: float = 0.1
+    layer_drop: float = 0.0
+    activation: str = "gelu"
+    layer_norm_epsilon: float = 1e-12
+    initializer_range: float = 0.02
+    pooler: bool = False
+
+    def __post_init__(self):
+        if self.intermediate_dim is None:
+            object.__setattr__(self, "intermediate_dim", 4 * self.hidden_dim)
+        for name in (
+            "vocabulary_size",
+            "num_layers",
+            "hidden_dim",
+            "num_heads",
+            "intermediate_dim",
+            "max_sequence_length",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"`{name}` must be at least 1. "
+                    f"Received: {getattr(self, name)}"
+                )
+        if self.num_segments < 0:
+            raise ValueError(
+                "`num_segments` must be 0 (no segment embeddings) or more. "
+                f"Received: {self.num_segments}"
+            )
+        if self.hidden_dim % self.num_heads:
+            raise ValueError(
+                "`num_heads` must divide `hidden_dim`. Received: "
+                f"num_heads={self.num_heads}, hidden_dim={self.hidden_dim}"
+            )
+        for name in ("dropout", "layer_drop"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"`{name}` must be in [0, 1). "
+                    f"Received: {getattr(self, name)}"
+                )
+
+    @classmethod
+    def from_preset(cls, preset, vocabulary_size, **changes):
+        """A named size with a vocabulary of `vocabulary_size` tokens.
+
+        Args:
+            preset: Str, a key of `PRESETS`.
+            vocabulary_size: Int.
+            **changes: Other fields to set, such as `layer_drop=0.2`.
+
+        Raises:
+            ValueError: If there is no such preset.
+        """
+        if preset not in PRESETS:
+            raise ValueError(
+                f"`preset` must be one of {sorted(PRESETS)}. "
+                f"Received: {preset!r}"
+            )
+        fields = {**PRESETS[preset], "vocabulary_size": vocabulary_size}
+        return cls(**{**fields, **changes})
+
+    def with_layers(self, num_layers, **changes):
+        """The same shape with `num_layers` layers, for a student.
+
+        A student keeps all its layers while it learns: `layer_drop` is 0
+        unless `changes` says otherwise.
+        """
+        changes = {"layer_drop": 0.0, **changes}
+        return dataclasses.replace(self, num_layers=num_layers, **changes)
+
+
+# The sizes of Turc et al., 2019 (https://arxiv.org/abs/1908.08962), and the
+# students of Sanh et al., 2019 (https://arxiv.org/abs/1910.01108), which have
+# no segment embeddings.
+PRESETS = {
+    "tiny": {"num_layers": 2, "hidden_dim": 128, "num_heads": 2},
+    "mini": {"num_layers": 4, "hidden_dim": 256, "num_heads": 4},
+    "small": {"num_layers": 4, "hidden_dim": 512, "num_heads": 8},
+    "medium": {"num_layers": 8, "hidden_dim": 512, "num_heads": 8},
+    "base": {"num_layers": 12, "hidden_dim": 768, "num_heads": 12},
+    "distilbert_base": {
+        "num_layers": 6,
+        "hidden_dim": 768,
+        "num_heads": 12,
+        "num_segments": 0,
+    },
+    "distilbert_mini": {
+        "num_layers": 2,
+        "hidden_dim": 256,
+        "num_heads": 4,
+        "num_segments": 0,
+    },
+}
