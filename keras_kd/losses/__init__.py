@@ -1,0 +1,27 @@
+"""Loss terms of distillation, one file a family.
+
+A formula is a `keras.losses.Loss` called as `loss(teacher, student,
+sample_weight)`; a term is a `LossTerm` that picks the formula's rows out of
+what both models gave. The formula stands once; whoever needs it calls it.
+"""
+
+from keras_kd.losses.distilbert import distilbert_losses
+from keras_kd.losses.hidden_states import HiddenStateCosine, HiddenStateTerm
+from keras_kd.losses.loss_term import LossTerm
+from keras_kd.losses.masked_lm import MaskedLMTerm
+from keras_kd.losses.soft_targets import (
+    SoftTargetKL,
+    SoftTargetTerm,
+    chunked_soft_target_kl,
+)
+
+__all__ = [
+    "HiddenStateCosine",
+    "HiddenStateTerm",
+    "LossTerm",
+    "MaskedLMTerm",
+    "SoftTargetKL",
+    "SoftTargetTerm",
+    "chunked_soft_target_kl",
+    "distilbert_losses",
+]
