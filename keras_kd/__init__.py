@@ -1,0 +1,77 @@
+"""keras_kd: smaller BERT encoders in Keras, measured and ready to serve."""
+
+# ruff: noqa: E402, I001  (quiet before TensorFlow; public names in walk order)
+from keras_kd import runtime
+
+runtime.quiet_tensorflow()
+
+from keras_kd.data import (
+    MaskedLMMasking,
+    TokenStore,
+    WordPieceTokenizer,
+    masked_lm_batches,
+    read_documents,
+)
+from keras_kd.layers import (
+    BertEmbeddings,
+    EncoderLayer,
+    LayerDrop,
+    MaskedLMHead,
+)
+from keras_kd.models import PRESETS, BertBackbone, BertConfig, BertMaskedLM
+from keras_kd.losses import (
+    HiddenStateCosine,
+    HiddenStateTerm,
+    LossTerm,
+    MaskedLMTerm,
+    SoftTargetKL,
+    SoftTargetTerm,
+    distilbert_losses,
+)
+from keras_kd.distiller import Distiller
+from keras_kd.initialization import (
+    PLANS,
+    InitializationPlan,
+    InitializeStudent,
+    extract_student,
+    make_plan,
+)
+from keras_kd.metrics import Perplexity, TeacherAgreement
+from keras_kd.evaluation import compare, evaluate, evaluate_unigram
+from keras_kd.runtime import choose_jit_compile, doctor
+
+__all__ = [
+    "MaskedLMMasking",
+    "TokenStore",
+    "WordPieceTokenizer",
+    "masked_lm_batches",
+    "read_documents",
+    "BertEmbeddings",
+    "EncoderLayer",
+    "LayerDrop",
+    "MaskedLMHead",
+    "PRESETS",
+    "BertBackbone",
+    "BertConfig",
+    "BertMaskedLM",
+    "HiddenStateCosine",
+    "HiddenStateTerm",
+    "LossTerm",
+    "MaskedLMTerm",
+    "SoftTargetKL",
+    "SoftTargetTerm",
+    "distilbert_losses",
+    "Distiller",
+    "PLANS",
+    "InitializationPlan",
+    "InitializeStudent",
+    "extract_student",
+    "make_plan",
+    "Perplexity",
+    "TeacherAgreement",
+    "compare",
+    "evaluate",
+    "evaluate_unigram",
+    "choose_jit_compile",
+    "doctor",
+]

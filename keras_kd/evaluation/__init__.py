@@ -1,0 +1,6 @@
+"""Evaluation: what a student is worth, and what it costs, on held-out text."""
+
+from keras_kd.evaluation.compare import compare
+from keras_kd.evaluation.evaluate import evaluate, evaluate_unigram
+
+__all__ = ["compare", "evaluate", "evaluate_unigram"]
