@@ -1,5 +1,6 @@
 """read_documents: the built-in corpus or files, split by content."""
 
+import codecs
 import csv
 import glob
 import gzip
@@ -8,6 +9,7 @@ import json
 import lzma
 import pathlib
 import sys
+import zlib
 
 import pyarrow
 import pyarrow.parquet
@@ -22,6 +24,7 @@ SPLITS = {
 SUFFIXES = (".txt", ".jsonl", ".csv", ".parquet")
 COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open}
 _SNIFF_LINES = 2000
+_UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 csv.field_size_limit(sys.maxsize)
 
@@ -95,7 +98,7 @@ def _find(source):
     """Files of one source, sorted; or the built-in corpus by its name."""
     if source == "docstrings":
         return [source]
-    if glob.has_magic(source):
+    if glob.has_magic(source) and not pathlib.Path(source).exists():
         files = sorted(map(pathlib.Path, glob.glob(source, recursive=True)))
         if not files:
             raise FileNotFoundError(
@@ -167,8 +170,11 @@ def _lines(file):
                         f"{file} (a zero byte at byte "
                         f"{offset + line.index(0)}, line {number})"
                     )
+                if number == 1 and line.startswith(codecs.BOM_UTF8):
+                    line = line.removeprefix(codecs.BOM_UTF8)
+                    offset += len(codecs.BOM_UTF8)
                 try:
-                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                    text = line.decode("utf-8")
                 except UnicodeDecodeError as error:
                     raise ValueError(
                         f"`source` must be UTF-8. Received: {file}, byte "
@@ -177,7 +183,7 @@ def _lines(file):
                     ) from None
                 offset += len(line)
                 yield text
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except _UNREADABLE as error:
         raise ValueError(
             f"`source` could not be read: {file}, after byte {offset}: {error}"
         ) from error
@@ -232,14 +238,29 @@ def _read_jsonl(file, text_column):
                 f"{text_column!r} in {file}, line {number}. Received: "
                 f"{sorted(row) if isinstance(row, dict) else row!r}"
             )
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:  # half of an escaped pair
+            raise ValueError(
+                f"`source` must be UTF-8. Received: {file}, line {number}: "
+                f"{error}"
+            ) from None
         yield text
 
 
 def _read_csv(file, text_column):
     rows = csv.DictReader(_lines(file))
-    _check_column(text_column, rows.fieldnames or [], file)
-    for row in rows:
-        yield row[text_column] or ""
+    try:
+        if rows.fieldnames is None:
+            return
+        _check_column(text_column, rows.fieldnames, file)
+        for row in rows:
+            yield row[text_column] or ""
+    except csv.Error as error:
+        raise ValueError(
+            f"`source` must be CSV. Received: {file}, line "
+            f"{rows.reader.line_num}: {error}"
+        ) from error
 
 
 def _read_parquet(file, text_column):
@@ -249,10 +270,20 @@ def _read_parquet(file, text_column):
             _check_column(text_column, table.schema_arrow.names, file)
             for batch in table.iter_batches(columns=[text_column]):
                 for text in batch.column(0).to_pylist():
+                    if not isinstance(text, str | None):
+                        raise ValueError(
+                            "`text_column` must be a column of text. "
+                            f"Received: {text_column!r} of {file}, which "
+                            f"holds {text!r}"
+                        )
                     yield text or ""
     except pyarrow.ArrowException as error:
         raise ValueError(
             f"`source` must be Parquet. Received: {file}: {error}"
+        ) from error
+    except _UNREADABLE as error:
+        raise ValueError(
+            f"`source` could not be read: {file}: {error}"
         ) from error
 
 

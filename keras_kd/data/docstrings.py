@@ -27,11 +27,17 @@ VERSION = 1
 _SECTION = re.compile(
     r"^(Args|Arguments|Parameters|Returns?|Yields?|Raises|Attributes|Examples?"
     r"|See Also|References|Usage|Methods|Inputs?|Outputs?|Call arguments"
-    r"|Input shape|Output shape)\b.{0,40}:?$"
+    r"|Input shape|Output shape) ?:?$"
 )
 # "- item", "1. item", "name: meaning", "name (type): meaning"
 _ITEM = re.compile(
     r"^([-*] +|\d+[.)] +)?(\*{0,2}[A-Za-z_][\w.]*( ?\([^)]{1,60}\))? ?: +)?"
+)
+_DOCUMENTED = (
+    ast.Module,
+    ast.ClassDef,
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
 )
 _WORD = re.compile(r"[A-Za-z]{2,}")
 
@@ -40,8 +46,8 @@ def read_docstrings():
     """Yields the corpus, a document a docstring, in an order that is fixed.
 
     The first call reads the packages (seconds) and keeps the text under the
-    user's cache folder; later calls read that file. Versions of Python and of
-    the packages are part of its name.
+    user's cache folder; later calls read that file. Python's version and the
+    packages' folders and times are part of its name.
     """
     path = _cache_path()
     if not path.exists():
@@ -114,7 +120,10 @@ def _python_files(root):
 
 def _docstrings(file):
     """Docstrings of a file: of the module, its classes and functions."""
-    source = file.read_bytes()
+    try:
+        source = file.read_bytes()
+    except OSError:  # a link to nowhere
+        return
     if b'"""' not in source and b"'''" not in source:
         return
     try:
@@ -126,7 +135,7 @@ def _docstrings(file):
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+        if isinstance(node, _DOCUMENTED):
             docstring = ast.get_docstring(node)
             if docstring:
                 yield docstring

@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 
 SHORTEST_BLOCK = 8  # tokens, [CLS] and [SEP] included
+_FILES = {"blocks.bin", "token_counts.npy", "manifest.json"}
 
 
 class TokenStore:
@@ -48,7 +49,8 @@ class TokenStore:
         """Tokenises and packs documents, streaming.
 
         Args:
-            folder: Str or path; replaced when it is there already.
+            folder: Str or path. A store that is there already is replaced
+                once the new one is whole.
             documents: Iterable of str.
             tokenizer: `WordPieceTokenizer`.
             block_length: Int (T), at least 8.
@@ -57,8 +59,9 @@ class TokenStore:
             The `TokenStore`.
 
         Raises:
-            ValueError: If T is too small, or the documents hold fewer tokens
-                than one short block needs.
+            ValueError: If T is too small, the folder holds anything but a
+                store, or the documents hold fewer tokens than one short block
+                needs.
         """
         if block_length < SHORTEST_BLOCK:
             raise ValueError(
@@ -66,36 +69,19 @@ class TokenStore:
                 f"Received: {block_length}"
             )
         folder = pathlib.Path(folder)
+        if folder.exists() and {f.name for f in folder.iterdir()} - _FILES:
+            raise ValueError(
+                "`folder` must be new, empty or a token store: it is "
+                f"replaced. Received: {folder}"
+            )
         beside = folder.with_name(f"{folder.name}.partial")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
-        dtype = "uint16" if tokenizer.vocabulary_size <= 2**16 else "int32"
-        counts = np.zeros(tokenizer.vocabulary_size, "int64")
-        blocks = 0
-        with (beside / "blocks.bin").open("wb") as out:
-            for some in pack_blocks(documents, tokenizer, block_length):
-                out.write(some.astype(dtype).tobytes())
-                counts += np.bincount(some.ravel(), minlength=len(counts))
-                blocks += len(some)
-        if not blocks:
+        try:
+            _write_files(beside, documents, tokenizer, block_length)
+        except BaseException:
             shutil.rmtree(beside)
-            raise ValueError(
-                "`documents` must hold at least "
-                f"{SHORTEST_BLOCK - 2} tokens. Received: fewer"
-            )
-        np.save(beside / "token_counts.npy", counts)
-        manifest = {
-            "block_length": block_length,
-            "blocks": blocks,
-            "dtype": dtype,
-            "documents": repr(documents)[:1000],
-            "tokenizer": _fingerprint(tokenizer),
-            "tokens": int(
-                counts.sum() - counts[list(tokenizer.special_ids)].sum()
-            ),
-        }
-        text = json.dumps(manifest, indent=2) + "\n"
-        (beside / "manifest.json").write_text(text, "utf-8")
+            raise
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(beside, folder)
         return cls(folder)
@@ -123,16 +109,47 @@ def _fingerprint(tokenizer):
     return f"{digest[:16]}, {tokenizer.vocabulary_size} tokens"
 
 
+def _write_files(folder, documents, tokenizer, block_length):
+    """The files of a store, into a folder that is there."""
+    dtype = "uint16" if tokenizer.vocabulary_size <= 2**16 else "int32"
+    counts = np.zeros(tokenizer.vocabulary_size, "int64")
+    blocks = 0
+    with (folder / "blocks.bin").open("wb") as out:
+        for some in pack_blocks(documents, tokenizer, block_length):
+            out.write(some.astype(dtype).tobytes())
+            counts += np.bincount(some.ravel(), minlength=len(counts))
+            blocks += len(some)
+    if not blocks:
+        raise ValueError(
+            "`documents` must hold at least "
+            f"{SHORTEST_BLOCK - 2} tokens. Received: fewer"
+        )
+    np.save(folder / "token_counts.npy", counts)
+    manifest = {
+        "block_length": block_length,
+        "blocks": blocks,
+        "dtype": dtype,
+        "documents": repr(documents)[:1000],
+        "tokenizer": _fingerprint(tokenizer),
+        "tokens": int(counts.sum() - counts[list(tokenizer.special_ids)].sum()),
+    }
+    text = json.dumps(manifest, indent=2) + "\n"
+    (folder / "manifest.json").write_text(text, "utf-8")
+
+
 def pack_blocks(documents, tokenizer, block_length, blocks_at_once=1024):
     """Yields arrays (n, T) of packed blocks; the last block may be padded."""
     inner = block_length - 2
     buffer, length = [], 0
     for ids in tokenizer.encode_documents(documents):
+        if not len(ids):
+            continue
         buffer.append(np.append(ids, tokenizer.sep_id))
         length += len(ids) + 1
-        if length >= inner * blocks_at_once:
+        if length > inner * blocks_at_once:
             running = np.concatenate(buffer)
-            whole = len(running) // inner * inner
+            # Short of the last [SEP]: this may have been the last document.
+            whole = (len(running) - 1) // inner * inner
             yield _frame(running[:whole].reshape(-1, inner), tokenizer)
             buffer, length = [running[whole:]], len(running) - whole
     if not buffer:

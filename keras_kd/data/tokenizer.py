@@ -1,5 +1,6 @@
 """WordPieceTokenizer: BERT's vocabulary, trained here or loaded."""
 
+import collections
 import itertools
 import json
 import os
@@ -10,6 +11,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+MOST_LETTERS = 1000  # of a trained vocabulary
 
 
 class WordPieceTokenizer:
@@ -43,7 +45,7 @@ class WordPieceTokenizer:
 
     @classmethod
     def train(cls, documents, vocabulary_size=30_000, lowercase=True):
-        """Learns a vocabulary.
+        """Learns a vocabulary, the same one each time.
 
         Args:
             documents: Iterable of str.
@@ -52,7 +54,7 @@ class WordPieceTokenizer:
 
         Raises:
             ValueError: If there is no text, or no room for more than the
-                special tokens.
+                special tokens, or none for the text's letters.
         """
         if vocabulary_size <= len(SPECIAL_TOKENS):
             raise ValueError(
@@ -60,20 +62,29 @@ class WordPieceTokenizer:
                 f"{len(SPECIAL_TOKENS)} special tokens. "
                 f"Received: {vocabulary_size}"
             )
-        tokenizer = _bert_tokenizer(
-            models.WordPiece(unk_token="[UNK]"), lowercase
-        )
+        words = _count_words(documents, lowercase)
+        if not words:
+            raise ValueError("`documents` must hold text. Received: no words")
+        first = [*SPECIAL_TOKENS, *_letters(words)]
+        if vocabulary_size < len(first):
+            raise ValueError(
+                f"`vocabulary_size` must be at least {len(first)}, the special "
+                f"tokens and the text's letters. Received: {vocabulary_size}"
+            )
+        # The letters have their ids from us: the trainer's own are in an order
+        # of chance, and ids decide between pairs that are as frequent.
         trainer = trainers.WordPieceTrainer(
             vocab_size=vocabulary_size,
-            special_tokens=list(SPECIAL_TOKENS),
-            limit_alphabet=1000,
+            special_tokens=first,
+            limit_alphabet=0,
             show_progress=False,
         )
-        tokenizer.train_from_iterator(documents, trainer)
-        trained = cls(tokenizer, lowercase)
-        if trained.vocabulary_size <= len(SPECIAL_TOKENS):
-            raise ValueError("`documents` must hold text. Received: no words")
-        return trained
+        learner = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        repeated = (" ".join([word] * count) for word, count in words.items())
+        learner.train_from_iterator(repeated, trainer)
+        model = models.WordPiece(learner.get_vocab(), unk_token="[UNK]")
+        return cls(_bert_tokenizer(model, lowercase), lowercase)
 
     @classmethod
     def load(cls, path, lowercase=None):
@@ -107,7 +118,14 @@ class WordPieceTokenizer:
                 f"`path` must be a tokenizer file. Received: {path}"
             )
         if path.suffix == ".json":
-            backend = tokenizers.Tokenizer.from_file(str(path))
+            try:
+                backend = tokenizers.Tokenizer.from_file(str(path))
+            except Exception as error:  # the library has no narrower one
+                raise ValueError(
+                    f"`path` must hold a tokenizer. Received: {path}: {error}"
+                ) from error
+            backend.no_truncation()  # as saved with some checkpoints
+            backend.no_padding()
             if not isinstance(backend.model, models.WordPiece):
                 raise ValueError(
                     "`path` must hold a WordPiece model. Received: "
@@ -121,7 +139,8 @@ class WordPieceTokenizer:
             if settings.exists():
                 settings = json.loads(settings.read_text("utf-8"))
                 lowercase = settings.get("do_lower_case", True)
-        tokens = path.read_text("utf-8").splitlines()
+        with path.open(encoding="utf-8") as lines:  # `splitlines` splits more
+            tokens = [line.rstrip("\n") for line in lines]
         vocabulary = {token: index for index, token in enumerate(tokens)}
         model = models.WordPiece(vocabulary, unk_token="[UNK]")
         return cls(_bert_tokenizer(model, lowercase), lowercase)
@@ -197,6 +216,29 @@ class WordPieceTokenizer:
     def decode(self, token_ids):
         """Text of token ids, special tokens left out."""
         return self.backend.decode([int(i) for i in token_ids])
+
+
+def _count_words(documents, lowercase):
+    """How often each word of normalised text occurs."""
+    bert = _bert_tokenizer(models.WordPiece(unk_token="[UNK]"), lowercase)
+    counts = collections.Counter()
+    for document in documents:
+        text = bert.normalizer.normalize_str(document)
+        words = bert.pre_tokenizer.pre_tokenize_str(text)
+        counts.update(word for word, _ in words)
+    return counts
+
+
+def _letters(words):
+    """The most frequent letters in order, then those that go on a word."""
+    counts = collections.Counter()
+    for word, count in words.items():
+        for letter in word:
+            counts[letter] += count
+    by_count = sorted(counts, key=lambda letter: (-counts[letter], letter))
+    letters = set(by_count[:MOST_LETTERS])
+    inner = letters & {letter for word in words for letter in word[1:]}
+    return [*sorted(letters), *(f"##{letter}" for letter in sorted(inner))]
 
 
 def _bert_tokenizer(model, lowercase):

@@ -1,0 +1,242 @@
+import string
+
+import numpy as np
+import pytest
+from keras_kd.data.batches import masked_lm_batches
+from keras_kd.data.masking import MaskedLMMasking
+from keras_kd.data.token_store import TokenStore
+from keras_kd.data.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
+
+BLOCKS, LENGTH = 23, 22  # K = 0.15 * 20 = 3
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    file = tmp_path_factory.mktemp("tokenizer") / "vocab.txt"
+    tokens = [*SPECIAL_TOKENS, *string.ascii_lowercase]
+    file.write_text("\n".join(tokens), "utf-8")
+    return WordPieceTokenizer.load(file)
+
+
+@pytest.fixture(scope="module")
+def store(tokenizer, tmp_path_factory):
+    letters = np.random.default_rng(0).choice(
+        list(string.ascii_lowercase), 20 * BLOCKS
+    )
+    folder = tmp_path_factory.mktemp("store")
+    store = TokenStore.write(folder, [" ".join(letters)], tokenizer, LENGTH)
+    assert store.blocks.shape == (BLOCKS, LENGTH)
+    return store
+
+
+def iterate(dataset):
+    """One epoch, a list of (x, y, sample_weight) of NumPy arrays."""
+    return list(dataset.as_numpy_iterator())
+
+
+def indices_of(epoch, store):
+    """Which blocks an epoch's batches hold: their masks undone, looked up."""
+    index = {tuple(row): i for i, row in enumerate(store.blocks.tolist())}
+    found = []
+    for x, y, _ in epoch:
+        blocks = x["token_ids"].copy()
+        blocks[np.arange(len(y))[:, None], x["mask_positions"]] = y
+        found.append([index[tuple(row)] for row in blocks.tolist()])
+    return found
+
+
+def assert_equal_epochs(one, other):
+    for (x, *y), (other_x, *other_y) in zip(one, other, strict=True):
+        for name, array in x.items():
+            np.testing.assert_array_equal(array, other_x[name])
+        np.testing.assert_array_equal(y[0], other_y[0])
+        np.testing.assert_array_equal(y[1], other_y[1])
+
+
+# Shapes
+
+
+@pytest.mark.parametrize("shuffle, steps", [(True, 4), (False, 5)])
+def test_shapes_are_static_and_the_number_of_batches_is_known(
+    store, tokenizer, shuffle, steps
+):
+    dataset = masked_lm_batches(store, tokenizer, 5, shuffle=shuffle)
+    x, y, weights = dataset.element_spec
+    assert {name: (*v.shape, v.dtype.name) for name, v in x.items()} == {
+        "token_ids": (5, 22, "int32"),
+        "segment_ids": (5, 22, "int32"),
+        "padding_mask": (5, 22, "int32"),
+        "mask_positions": (5, 3, "int32"),
+    }
+    assert (*y.shape, y.dtype.name) == (5, 3, "int32")
+    assert (*weights.shape, weights.dtype.name) == (5, 3, "float32")
+    assert int(dataset.cardinality()) == len(dataset) == steps
+
+    epoch = iterate(dataset)
+    assert len(epoch) == steps
+    for x, y, weights in epoch:
+        assert {name: v.shape for name, v in x.items()} == {
+            "token_ids": (5, 22),
+            "segment_ids": (5, 22),
+            "padding_mask": (5, 22),
+            "mask_positions": (5, 3),
+        }
+        assert y.shape == weights.shape == (5, 3)
+
+
+def test_rate_sets_the_number_of_positions(store, tokenizer):
+    dataset = masked_lm_batches(store, tokenizer, 5, rate=0.3)
+    assert dataset.element_spec[1].shape == (5, 6)  # 0.3 * 20
+
+
+def test_batches_are_what_masking_makes_of_the_blocks(store, tokenizer):
+    masking = MaskedLMMasking(31, (0, 1, 2, 3, 4), 0, 4, rate=0.3, seed=7)
+    dataset = masked_lm_batches(
+        store, tokenizer, 5, rate=0.3, seed=7, first_epoch=2
+    )
+    epoch = iterate(dataset)
+    expected = [
+        masking(store.blocks[indices], indices, 2)
+        for indices in indices_of(epoch, store)
+    ]
+    assert_equal_epochs(epoch, expected)
+
+
+# Shuffled
+
+
+def test_every_epoch_is_another_order_of_the_blocks(store, tokenizer):
+    dataset = masked_lm_batches(store, tokenizer, 1)
+    orders = []
+    for _ in range(3):
+        order = sum(indices_of(iterate(dataset), store), [])
+        assert sorted(order) == list(range(BLOCKS))
+        orders.append(order)
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+    assert list(range(BLOCKS)) not in orders
+
+
+def test_blocks_that_do_not_fill_a_batch_wait_for_another_epoch(
+    store, tokenizer
+):
+    dataset = masked_lm_batches(store, tokenizer, 5)
+    seen = set()
+    for _ in range(8):
+        order = sum(indices_of(iterate(dataset), store), [])
+        assert len(order) == len(set(order)) == 20
+        seen.update(order)
+    # The chance that a block is left out 8 times is (3 / 23)^8, 1e-7.
+    assert seen == set(range(BLOCKS))
+
+
+def test_masks_of_a_block_differ_between_epochs(store, tokenizer):
+    dataset = masked_lm_batches(store, tokenizer, 1)
+    by_block = []
+    for _ in range(2):
+        epoch = iterate(dataset)
+        order = sum(indices_of(epoch, store), [])
+        positions = [sorted(x["mask_positions"][0]) for x, _, _ in epoch]
+        by_block.append(dict(zip(order, positions, strict=True)))
+    same = sum(by_block[0][i] == by_block[1][i] for i in range(BLOCKS))
+    assert same <= 2  # by chance one in (20 over 3), 1140
+
+
+def test_equal_seeds_give_equal_epochs_and_others_differ(store, tokenizer):
+    one = masked_lm_batches(store, tokenizer, 5, seed=1)
+    again = masked_lm_batches(store, tokenizer, 5, seed=1)
+    for _ in range(2):
+        epoch = iterate(one)
+        assert_equal_epochs(epoch, iterate(again))
+    other = iterate(
+        masked_lm_batches(store, tokenizer, 5, seed=2, first_epoch=1)
+    )
+    assert indices_of(other, store) != indices_of(epoch, store)
+
+
+def test_first_epoch_goes_on_after_epochs_done_before(store, tokenizer):
+    whole = masked_lm_batches(store, tokenizer, 5)
+    epochs = [iterate(whole) for _ in range(4)]
+    resumed = masked_lm_batches(store, tokenizer, 5, first_epoch=2)
+    assert_equal_epochs(epochs[2], iterate(resumed))
+    assert_equal_epochs(epochs[3], iterate(resumed))
+
+
+def test_repeating_goes_on_with_the_next_epoch(store, tokenizer):
+    dataset = masked_lm_batches(store, tokenizer, 5)
+    epochs = [*iterate(dataset), *iterate(dataset)]
+    repeated = masked_lm_batches(store, tokenizer, 5).repeat()
+    assert_equal_epochs(epochs, iterate(repeated.take(8)))
+
+
+# In order
+
+
+def test_without_shuffling_order_and_masks_are_fixed(store, tokenizer):
+    dataset = masked_lm_batches(store, tokenizer, 1, shuffle=False)
+    epoch = iterate(dataset)
+    assert sum(indices_of(epoch, store), []) == list(range(BLOCKS))
+    assert_equal_epochs(epoch, iterate(dataset))
+    assert_equal_epochs(epoch, iterate(dataset))
+
+
+def test_the_last_batch_is_filled_up_with_weight_0(store, tokenizer):
+    dataset = masked_lm_batches(store, tokenizer, 5, shuffle=False)
+    *whole, (x, _, weights) = iterate(dataset)
+    for batch, _, batch_weights in whole:
+        np.testing.assert_array_equal(batch["padding_mask"], np.ones((5, 22)))
+        np.testing.assert_array_equal(batch_weights, np.ones((5, 3)))
+    here = np.array([[1], [1], [1], [0], [0]])  # 23 = 4 * 5 + 3
+    np.testing.assert_array_equal(weights, here * np.ones((5, 3)))
+    np.testing.assert_array_equal(x["padding_mask"], here * np.ones((5, 22)))
+
+
+def test_masks_do_not_depend_on_the_size_of_the_batch(store, tokenizer):
+    singles = iterate(masked_lm_batches(store, tokenizer, 1, shuffle=False))
+    fives = iterate(masked_lm_batches(store, tokenizer, 5, shuffle=False))
+    for name in ("token_ids", "mask_positions"):
+        one = np.concatenate([x[name] for x, _, _ in singles])
+        five = np.concatenate([x[name] for x, _, _ in fives])
+        np.testing.assert_array_equal(one, five[:BLOCKS])
+
+
+def test_padding_of_a_short_block_is_masked_out(tokenizer, tmp_path):
+    documents = ["a b c d e f g h i j"]
+    store = TokenStore.write(tmp_path / "s", documents, tokenizer, LENGTH)
+    dataset = masked_lm_batches(store, tokenizer, 1, shuffle=False)
+    ((x, _, weights),) = iterate(dataset)
+    padding_mask = [[1] * 12 + [0] * 10]  # [CLS], 10 letters, [SEP]
+    np.testing.assert_array_equal(x["padding_mask"], padding_mask)
+    np.testing.assert_array_equal(weights, [[1, 1, 0]])  # 0.15 * 10 = 1.5
+
+
+# Errors
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, BLOCKS + 1])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_corpus_too_small_for_one_batch_is_refused(
+    store, tokenizer, batch_size, shuffle
+):
+    with pytest.raises(
+        ValueError, match=f"of blocks, 23 of 22 tokens.*: {batch_size}"
+    ):
+        masked_lm_batches(store, tokenizer, batch_size, shuffle=shuffle)
+
+
+def test_a_batch_of_the_whole_corpus_is_fine(store, tokenizer):
+    (batch,) = iterate(masked_lm_batches(store, tokenizer, BLOCKS))
+    assert sorted(indices_of([batch], store)[0]) == list(range(BLOCKS))
+
+
+def test_another_tokenizer_is_refused(store, tokenizer, tmp_path):
+    tokenizer.save(tmp_path)
+    cased = WordPieceTokenizer.load(tmp_path / "vocab.txt", lowercase=False)
+    with pytest.raises(ValueError, match="`tokenizer` must be the one"):
+        masked_lm_batches(store, cased, 5)
+
+
+def test_rate_and_seed_out_of_range_are_refused(store, tokenizer):
+    with pytest.raises(ValueError, match="`rate` must be in"):
+        masked_lm_batches(store, tokenizer, 5, rate=0)
+    with pytest.raises(ValueError, match="`seed` must be 0 or more"):
+        masked_lm_batches(store, tokenizer, 5, seed=-1)

@@ -1,0 +1,242 @@
+import numpy as np
+import pytest
+from keras_kd.data.masking import MaskedLMMasking
+
+SPECIAL_IDS = (0, 1, 2, 3, 4)
+PAD, CLS, SEP, MASK = 0, 2, 3, 4
+VOCABULARY_SIZE = 1000
+
+
+def make_masking(**options):
+    return MaskedLMMasking(VOCABULARY_SIZE, SPECIAL_IDS, PAD, MASK, **options)
+
+
+def random_blocks(count, length=128, seed=0):
+    generator = np.random.default_rng(seed)
+    blocks = generator.integers(5, VOCABULARY_SIZE, (count, length))
+    blocks[:, 0], blocks[:, -1] = CLS, SEP
+    return blocks.astype("uint16")  # as a token store has them
+
+
+@pytest.fixture(scope="module")
+def many():
+    """2000 blocks and their masks: 2000 x 19 = 38,000 tokens chosen."""
+    blocks = random_blocks(2000)
+    return blocks, *make_masking()(blocks, np.arange(2000), epoch=0)
+
+
+def choose(masking, block, index=0, epoch=0):
+    """Sorted positions chosen in one block."""
+    x, _, weights = masking(np.array([block]), [index], epoch)
+    return sorted(x["mask_positions"][0][weights[0] == 1].tolist())
+
+
+# How many
+
+
+@pytest.mark.parametrize(
+    "rate, block_length, positions",
+    [
+        (0.15, 128, 19),  # 0.15 * 126 = 18.9
+        (0.15, 22, 3),  # 0.15 * 20 = 3
+        (0.15, 23, 4),  # 3.15, rounded up
+        (0.15, 8, 1),  # 0.9
+        (0.5, 8, 3),
+        (0.99, 8, 6),  # all of them
+        (0.001, 8, 1),
+    ],
+)
+def test_positions_per_block_are_the_share_rounded_up(
+    rate, block_length, positions
+):
+    masking = make_masking(rate=rate)
+    assert masking.positions_per_block(block_length) == positions
+    x, y, weights = masking(random_blocks(3, block_length), range(3), 0)
+    assert x["mask_positions"].shape == y.shape == weights.shape
+    np.testing.assert_array_equal(weights, np.ones((3, positions)))
+
+
+def test_shapes_and_types(many):
+    _, x, y, weights = many
+    assert {name: (v.shape, v.dtype.name) for name, v in x.items()} == {
+        "token_ids": ((2000, 128), "int32"),
+        "segment_ids": ((2000, 128), "int32"),
+        "padding_mask": ((2000, 128), "int32"),
+        "mask_positions": ((2000, 19), "int32"),
+    }
+    assert (y.shape, y.dtype.name) == ((2000, 19), "int32")
+    assert (weights.shape, weights.dtype.name) == ((2000, 19), "float32")
+    np.testing.assert_array_equal(x["segment_ids"], np.zeros((2000, 128)))
+    np.testing.assert_array_equal(x["padding_mask"], np.ones((2000, 128)))
+
+
+def test_a_short_block_hides_its_own_share_and_weighs_the_rest_nothing():
+    # 6 tokens of 20: ceil(0.9) = 1 of K = 3. Then 7: ceil(1.05) = 2. Then 0.
+    blocks = np.zeros((3, 22), int)
+    blocks[0, :8] = [CLS, 5, 6, 7, 8, 9, 10, SEP]
+    blocks[1, :10] = [CLS, 5, 6, 7, SEP, 8, 9, 10, 11, SEP]
+    blocks[2, :8] = [CLS, *[SEP] * 7]
+    x, y, weights = make_masking()(blocks, range(3), 0)
+    np.testing.assert_array_equal(weights, [[1, 0, 0], [1, 1, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(y[weights == 0], np.zeros(6))
+    np.testing.assert_array_equal(
+        x["mask_positions"][weights == 0], np.zeros(6)
+    )
+    np.testing.assert_array_equal(x["padding_mask"].sum(axis=1), [8, 10, 8])
+    np.testing.assert_array_equal(x["padding_mask"][0, :8], np.ones(8))
+    np.testing.assert_array_equal(x["token_ids"][2], blocks[2])
+    np.testing.assert_array_equal(blocks[0, 8:], np.zeros(14))  # left alone
+    assert x["mask_positions"][0, 0] in range(1, 7)
+    assert x["mask_positions"][1, 0] in (1, 2, 3, 5, 6, 7, 8)
+
+
+# Which
+
+
+def test_special_tokens_are_never_chosen():
+    generator = np.random.default_rng(1)
+    blocks = generator.integers(0, 10, (500, 32))  # half of them special
+    x, y, weights = make_masking(rate=0.9)(blocks, range(500), 0)
+    assert weights.sum() > 5000
+    assert y[weights == 1].min() == 5
+    special = blocks < 5
+    np.testing.assert_array_equal(x["token_ids"][special], blocks[special])
+
+
+def test_no_position_is_chosen_twice(many):
+    positions = np.sort(many[1]["mask_positions"], axis=1)
+    assert (np.diff(positions, axis=1) > 0).all()
+
+
+def test_each_position_is_chosen_as_often_as_the_others(many):
+    counts = np.bincount(many[1]["mask_positions"].ravel(), minlength=128)
+    assert counts[0] == counts[127] == 0  # [CLS], [SEP]
+    # Expected 2000 * 19 / 126 = 301.6, standard deviation 16: within 5 of it.
+    assert abs(counts[1:127] - 301.6).max() < 80
+
+
+# What is put there
+
+
+def test_mask_ids_are_the_originals(many):
+    blocks, x, y, _ = many
+    rows = np.arange(2000)[:, None]
+    np.testing.assert_array_equal(y, blocks[rows, x["mask_positions"]])
+
+
+def test_tokens_not_chosen_are_unchanged(many):
+    blocks, x, y, _ = many
+    rows = np.arange(2000)[:, None]
+    restored = x["token_ids"].copy()
+    restored[rows, x["mask_positions"]] = y
+    np.testing.assert_array_equal(restored, blocks)
+
+
+def test_80_percent_are_masks_10_random_10_as_they_were(many):
+    _, x, y, _ = many
+    new = x["token_ids"][np.arange(2000)[:, None], x["mask_positions"]]
+    masked, same = (new == MASK).mean(), (new == y).mean()
+    # Of 38,000: standard deviations 0.0021 and 0.0015; within 5 of them.
+    assert abs(masked - 0.8) < 0.010
+    assert abs(same - 0.1) < 0.008
+    assert abs((1 - masked - same) - 0.1) < 0.008
+
+
+def test_random_tokens_are_any_but_special_ones():
+    blocks = random_blocks(2000)
+    masking = make_masking(mask_share=0.0, random_share=1.0)
+    x, y, _ = masking(blocks, range(2000), 0)
+    new = x["token_ids"][np.arange(2000)[:, None], x["mask_positions"]]
+    counts = np.bincount(new.ravel(), minlength=VOCABULARY_SIZE)
+    assert counts[:5].sum() == 0
+    # Expected 38,000 / 995 = 38.2, standard deviation 6.2: within 6 of it.
+    assert counts[5:].min() > 1
+    assert counts[5:].max() < 76
+    assert (new == y).mean() < 0.003  # by chance one in 995
+
+
+@pytest.mark.parametrize(
+    "mask_share, random_share, expected", [(1.0, 0.0, MASK), (0.0, 0.0, None)]
+)
+def test_shares_of_nought_and_one_are_exact(mask_share, random_share, expected):
+    masking = make_masking(mask_share=mask_share, random_share=random_share)
+    x, y, _ = masking(random_blocks(50), range(50), 0)
+    new = x["token_ids"][np.arange(50)[:, None], x["mask_positions"]]
+    np.testing.assert_array_equal(new, y if expected is None else expected)
+
+
+# A pure function of (seed, epoch, index)
+
+
+def test_masks_are_equal_for_equal_seed_epoch_and_index():
+    blocks = random_blocks(4)
+    first = make_masking(seed=3)(blocks, [7, 1, 9, 4], 2)
+    again = make_masking(seed=3)(blocks, [7, 1, 9, 4], 2)
+    for name, array in first[0].items():
+        np.testing.assert_array_equal(array, again[0][name])
+    np.testing.assert_array_equal(first[1], again[1])
+    np.testing.assert_array_equal(first[2], again[2])
+
+
+def test_masks_do_not_depend_on_the_rest_of_the_batch():
+    blocks, indices = random_blocks(5), np.array([7, 1, 2**40, 4, 0])
+    masking = make_masking()
+    x, y, _ = masking(blocks, indices, 3)
+    order = [4, 2, 0]
+    for rows in ([0], [1], [2], order):
+        part, part_y, _ = masking(blocks[rows], indices[rows], 3)
+        for name in ("token_ids", "mask_positions"):
+            np.testing.assert_array_equal(part[name], x[name][rows])
+        np.testing.assert_array_equal(part_y, y[rows])
+
+
+def test_masks_differ_with_seed_epoch_and_index():
+    block = random_blocks(1)[0]
+    chosen = [
+        choose(make_masking(seed=seed), block, index, epoch)
+        for seed, epoch, index in [
+            (0, 0, 0),
+            (1, 0, 0),
+            (0, 1, 0),
+            (0, 0, 1),
+            (0, 1, 1),
+            (1, 1, 1),
+        ]
+    ]
+    assert len({tuple(positions) for positions in chosen}) == 6
+
+
+def test_masks_are_what_they_were():
+    # Were these to change, no earlier run could be resumed or replayed.
+    block = np.array([CLS, *range(5, 25), SEP])
+    x, y, _ = make_masking(rate=0.3, seed=3)(block[None], [7], 2)
+    assert x["mask_positions"].tolist() == [[5, 8, 13, 3, 14, 11]]
+    assert y.tolist() == [[9, 12, 17, 7, 18, 15]]
+    block[[3, 8, 13]] = MASK
+    block[[5, 14]] = 847, 807  # random; position 11 stays
+    assert x["token_ids"].tolist() == [block.tolist()]
+
+
+# Errors
+
+
+@pytest.mark.parametrize("rate", [-0.1, 0, 1, 1.5, float("nan")])
+def test_a_rate_out_of_range_is_refused(rate):
+    with pytest.raises(
+        ValueError, match=rf"`rate` must be in \(0, 1\).*{rate}"
+    ):
+        make_masking(rate=rate)
+
+
+@pytest.mark.parametrize(
+    "mask_share, random_share", [(-0.1, 0.1), (0.8, -0.1), (0.8, 0.3)]
+)
+def test_shares_out_of_range_are_refused(mask_share, random_share):
+    message = f"1 at most together.*: {mask_share} and {random_share}"
+    with pytest.raises(ValueError, match=message):
+        make_masking(mask_share=mask_share, random_share=random_share)
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ValueError, match="`seed` must be 0 or more.*: -1"):
+        make_masking(seed=-1)

@@ -1,0 +1,300 @@
+import json
+
+import numpy as np
+import pytest
+import tokenizers
+from keras_kd.data.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
+
+FABLE = [
+    "A hungry Fox saw some fine bunches of Grapes hanging from a vine.",
+    "She did her best to reach them, by jumping as high as she could.",
+    "But it was all in vain, for they were just out of reach.",
+    "So she gave up trying, and walked away with an air of dignity.",
+    "I thought those Grapes were ripe, she said, but they are quite sour.",
+]
+# Of Google's own test: bert/tokenization_test.py, FullTokenizerTest.
+GOOGLES = "want ##want ##ed wa un runn ##ing ,".split()
+
+
+def save_vocabulary(file, tokens):
+    file.write_text("\n".join(tokens) + "\n", "utf-8")
+    return file
+
+
+@pytest.fixture
+def googles(tmp_path):
+    tokens = [*SPECIAL_TOKENS, *GOOGLES]  # ids 5 and up
+    return WordPieceTokenizer.load(save_vocabulary(tmp_path / "v.txt", tokens))
+
+
+@pytest.fixture(scope="module")
+def fable():
+    return WordPieceTokenizer.train(FABLE, 100)
+
+
+def encode(tokenizer, text):
+    (ids,) = tokenizer.encode_batch([text])
+    return ids.tolist()
+
+
+# Encoding
+
+
+def test_ids_are_those_of_googles_test(googles):
+    # un ##want ##ed , runn ##ing; lower-cased, accent stripped
+    expected = [9, 6, 7, 12, 10, 11]
+    assert encode(googles, "UNwant\u00e9d,running") == expected
+
+
+def test_a_word_with_a_piece_missing_is_one_unknown_token(googles):
+    assert encode(googles, "unwanted runs want") == [9, 6, 7, 1, 5]
+
+
+def test_special_ids_are_where_the_vocabulary_has_them(tmp_path):
+    tokens = ["a", "[MASK]", "[SEP]", "b", "[CLS]", "[UNK]", "[PAD]"]
+    tokenizer = WordPieceTokenizer.load(save_vocabulary(tmp_path / "v", tokens))
+    assert tokenizer.special_ids == (6, 5, 4, 2, 1)
+    ids = (
+        tokenizer.pad_id,
+        tokenizer.unknown_id,
+        tokenizer.cls_id,
+        tokenizer.sep_id,
+        tokenizer.mask_id,
+    )
+    assert ids == tokenizer.special_ids
+    assert tokenizer.vocabulary == tokens
+    assert tokenizer.vocabulary_size == 7
+
+
+def test_a_literal_mask_in_text_is_the_token(googles, fable):
+    # want [MASK] , [MASK]: as one token, also next to a comma
+    assert encode(googles, "want [MASK],[MASK]") == [5, 4, 12, 4]
+    assert fable.mask_id in encode(fable, "the [MASK] grapes")
+
+
+def test_encoding_adds_no_special_tokens_and_keeps_the_order(googles):
+    arrays = googles.encode_batch(["want", "", "un un"])
+    assert [array.tolist() for array in arrays] == [[5], [], [9, 9]]
+    assert {array.dtype for array in arrays} == {np.dtype("int32")}
+
+
+def test_encode_documents_streams_a_few_documents_at_a_time(googles):
+    asked = []
+
+    def documents():
+        for text in ("want", "un", "wa", ",", "want"):
+            asked.append(text)
+            yield text
+
+    encoded = googles.encode_documents(documents(), documents_at_once=2)
+    assert next(encoded).tolist() == [5]
+    assert asked == ["want", "un"]
+    assert [ids.tolist() for ids in encoded] == [[9], [8], [12], [5]]
+
+
+def test_decoding_joins_pieces_and_leaves_special_tokens_out(googles):
+    ids = np.array([2, 9, 6, 7, 12, 10, 11, 3, 0, 0])
+    assert googles.decode(ids) == "unwanted, running"
+
+
+def test_cased_text_keeps_case_and_accents(tmp_path):
+    tokens = [*SPECIAL_TOKENS, "Un", "un", "\u00e9t\u00e9", "ete"]
+    file = save_vocabulary(tmp_path / "vocab.txt", tokens)
+    cased = WordPieceTokenizer.load(file, lowercase=False)
+    uncased = WordPieceTokenizer.load(file, lowercase=True)
+    assert encode(cased, "Un un \u00e9t\u00e9 UN") == [5, 6, 7, 1]
+    assert encode(uncased, "Un un \u00e9t\u00e9 UN") == [6, 6, 8, 6]
+    assert (cased.lowercase, uncased.lowercase) == (False, True)
+
+
+# Training
+
+
+def test_training_by_hand():
+    # "ab" three times, "cb" once. Letters in order, then the letters that go
+    # on with a word, then the commonest pair of pieces, then the next.
+    tokenizer = WordPieceTokenizer.train(["ab AB", "ab cb"], 100)
+    expected = ["a", "b", "c", "##b", "ab", "cb"]
+    assert tokenizer.vocabulary == [*SPECIAL_TOKENS, *expected]
+    tokenizer = WordPieceTokenizer.train(["ab AB", "ab cb"], 10)
+    assert tokenizer.vocabulary == [*SPECIAL_TOKENS, *expected[:-1]]
+
+
+def test_cased_training_keeps_capitals():
+    tokenizer = WordPieceTokenizer.train(["ab AB"], 100, lowercase=False)
+    expected = ["A", "B", "a", "b", "##B", "##b"]
+    assert tokenizer.vocabulary[5:11] == expected
+    assert set(tokenizer.vocabulary[11:]) == {"AB", "ab"}
+
+
+def test_two_trainings_give_the_same_vocabulary(fable):
+    for _ in range(5):
+        again = WordPieceTokenizer.train(iter(FABLE), 100)
+        assert again.vocabulary == fable.vocabulary
+
+
+def test_a_trained_vocabulary_is_what_it_was(fable):
+    # Of another process: 5 special tokens, 27 letters and marks, 22 that go
+    # on with a word, then the pairs by how often they occur.
+    assert fable.vocabulary[31:33] == ["y", "##a"]
+    assert fable.vocabulary[53:63] == (
+        "##y ##he ##in she bu of so the ##er ##es".split()
+    )
+
+
+def test_the_order_of_the_documents_does_not_matter(fable):
+    again = WordPieceTokenizer.train(FABLE[::-1], 100)
+    assert again.vocabulary == fable.vocabulary
+
+
+def test_a_trained_vocabulary_has_the_size_asked_for(fable):
+    assert fable.vocabulary_size == len(fable.vocabulary) == 100
+    assert fable.vocabulary[:5] == list(SPECIAL_TOKENS)
+    assert fable.special_ids == (0, 1, 2, 3, 4)
+
+
+def test_a_trained_vocabulary_encodes_its_text_without_unknown_tokens(fable):
+    for text, ids in zip(FABLE, fable.encode_batch(FABLE), strict=True):
+        assert fable.unknown_id not in ids
+        spoken = fable.decode(ids).replace(" ", "")
+        assert spoken == text.lower().replace(" ", "")
+
+
+def test_only_the_thousand_commonest_letters_are_in_the_vocabulary():
+    letters = [chr(0x4E00 + number) for number in range(1005)]
+    documents = ["".join(letters), "".join(letters[5:])]  # the first 5 are rare
+    tokenizer = WordPieceTokenizer.train(documents, 2000)
+    assert tokenizer.vocabulary == [*SPECIAL_TOKENS, *letters[5:]]
+    equal = WordPieceTokenizer.train(documents[:1], 2000)  # all as common
+    assert equal.vocabulary == [*SPECIAL_TOKENS, *letters[:1000]]
+
+
+# Saving and loading
+
+
+@pytest.mark.parametrize("name", ["", "vocab.txt", "tokenizer.json"])
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_saving_and_loading_gives_the_same_tokenizer(tmp_path, name, lowercase):
+    tokenizer = WordPieceTokenizer.train(FABLE, 120, lowercase)
+    tokenizer.save(tmp_path / "new" / "folder")
+    loaded = WordPieceTokenizer.load(tmp_path / "new" / "folder" / name)
+    assert loaded.vocabulary == tokenizer.vocabulary
+    assert loaded.lowercase == lowercase
+    # All of it is equal: normalisation, special tokens, decoder.
+    assert loaded.backend.to_str() == tokenizer.backend.to_str()
+    text = "She saw the [MASK] of \u00c9lan, xyz"
+    assert encode(loaded, text) == encode(tokenizer, text)
+
+
+def test_saving_writes_three_files_as_hugging_face_names_them(tmp_path, fable):
+    fable.save(tmp_path)
+    fable.save(tmp_path)  # over what is there
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.txt",
+    ]
+    lines = (tmp_path / "vocab.txt").read_text("utf-8").split("\n")
+    assert lines == [*fable.vocabulary, ""]
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    assert settings == {
+        "do_lower_case": True,
+        "tokenizer_class": "BertTokenizer",
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
+
+
+def test_a_vocabulary_is_lower_cased_where_nothing_else_is_said(tmp_path):
+    file = save_vocabulary(tmp_path / "vocab.txt", [*SPECIAL_TOKENS, "a"])
+    assert WordPieceTokenizer.load(file).lowercase is True
+    settings = tmp_path / "tokenizer_config.json"
+    settings.write_text('{"do_lower_case": false}', "utf-8")
+    assert WordPieceTokenizer.load(file).lowercase is False
+    assert WordPieceTokenizer.load(file, lowercase=True).lowercase is True
+    settings.write_text("{}", "utf-8")
+    assert WordPieceTokenizer.load(file).lowercase is True
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x0c"])
+def test_only_line_ends_part_the_tokens_of_a_vocabulary(tmp_path, separator):
+    tokens = [*SPECIAL_TOKENS, separator, "a"]
+    tokenizer = WordPieceTokenizer.load(save_vocabulary(tmp_path / "v", tokens))
+    assert tokenizer.vocabulary == tokens
+    assert encode(tokenizer, "a") == [6]
+
+
+def test_a_vocabulary_may_have_windows_line_ends(tmp_path):
+    file = tmp_path / "vocab.txt"
+    file.write_bytes("\r\n".join([*SPECIAL_TOKENS, "a"]).encode())
+    assert WordPieceTokenizer.load(file).vocabulary == [*SPECIAL_TOKENS, "a"]
+
+
+def test_truncation_and_padding_of_a_tokenizer_file_are_off(tmp_path, googles):
+    googles.backend.enable_truncation(2)
+    googles.backend.enable_padding(length=4)
+    googles.backend.save(str(tmp_path / "tokenizer.json"))
+    loaded = WordPieceTokenizer.load(tmp_path)
+    assert encode(loaded, "want want want") == [5, 5, 5]
+    assert encode(loaded, "want") == [5]
+
+
+# Errors
+
+
+def test_a_vocabulary_without_a_special_token_is_refused(tmp_path):
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "a"]
+    file = save_vocabulary(tmp_path / "vocab.txt", tokens)
+    with pytest.raises(ValueError, match=r"without \['\[SEP\]', '\[MASK\]'\]"):
+        WordPieceTokenizer.load(file)
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.json", "folder"])
+def test_a_missing_file_is_refused(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=f"a tokenizer file.*{name}"):
+        WordPieceTokenizer.load(tmp_path / name)
+
+
+def test_a_folder_without_tokenizer_files_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}", "utf-8")
+    with pytest.raises(FileNotFoundError, match=f"or vocab.txt.*{tmp_path}"):
+        WordPieceTokenizer.load(tmp_path)
+
+
+def test_a_model_other_than_wordpiece_is_refused(tmp_path):
+    file = tmp_path / "tokenizer.json"
+    tokenizers.Tokenizer(tokenizers.models.BPE()).save(str(file))
+    with pytest.raises(ValueError, match="WordPiece model. Received: BPE in"):
+        WordPieceTokenizer.load(file)
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": 1}', ""])
+def test_json_that_is_no_tokenizer_is_refused(tmp_path, text):
+    file = tmp_path / "tokenizer.json"
+    file.write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=f"`path` must hold a.*{file}"):
+        WordPieceTokenizer.load(file)
+
+
+@pytest.mark.parametrize("vocabulary_size", [-1, 0, 5])
+def test_a_vocabulary_with_room_for_special_tokens_only_is_refused(
+    vocabulary_size,
+):
+    with pytest.raises(ValueError, match=f"5 special.*: {vocabulary_size}"):
+        WordPieceTokenizer.train(FABLE, vocabulary_size)
+
+
+def test_a_vocabulary_without_room_for_the_letters_is_refused():
+    # 5 special tokens, a, b, c, ##b: 9 at least.
+    with pytest.raises(ValueError, match="at least 9.*letters.*: 8"):
+        WordPieceTokenizer.train(["ab AB", "ab cb"], 8)
+    assert WordPieceTokenizer.train(["ab cb"], 9).vocabulary_size == 9
+
+
+@pytest.mark.parametrize("documents", [[], ["", " \n"], iter(())])
+def test_training_without_text_is_refused(documents):
+    with pytest.raises(ValueError, match="must hold text. Received: no words"):
+        WordPieceTokenizer.train(documents, 100)
