@@ -1,6 +1,7 @@
 """Token, position and segment embeddings, summed and normalised."""
 
 import keras
+import numpy as np
 from keras import ops
 from keras_kd.layers.seeds import split_seed
 
@@ -19,6 +20,10 @@ class BertEmbeddings(keras.layers.Layer):
         dropout: Float in [0, 1).
         layer_norm_epsilon: Float.
         initializer_range: Float, standard deviation at the start.
+        sinusoidal_positions: Bool. Whether positions start as sines and
+            cosines (Vaswani et al., 2017) of that standard deviation, rather
+            than as noise: "the token beside" is then easy to learn. They are
+            trained like all weights.
         seed: Int or None. Seed of the initial weights and of dropout.
 
     Call arguments:
@@ -38,6 +43,7 @@ class BertEmbeddings(keras.layers.Layer):
         dropout=0.1,
         layer_norm_epsilon=1e-12,
         initializer_range=0.02,
+        sinusoidal_positions=False,
         seed=None,
         **kwargs,
     ):
@@ -49,29 +55,40 @@ class BertEmbeddings(keras.layers.Layer):
         self.dropout = dropout
         self.layer_norm_epsilon = layer_norm_epsilon
         self.initializer_range = initializer_range
+        self.sinusoidal_positions = sinusoidal_positions
         self.seed = seed
         seeds = split_seed(seed, 4)
 
-        def embedding(rows, name, seed):
+        def noise(seed):
+            return keras.initializers.TruncatedNormal(
+                stddev=initializer_range, seed=seed
+            )
+
+        def embedding(rows, name, initializer):
             return keras.layers.Embedding(
                 rows,
                 hidden_dim,
-                embeddings_initializer=keras.initializers.TruncatedNormal(
-                    stddev=initializer_range, seed=seed
-                ),
+                embeddings_initializer=initializer,
                 dtype=self.dtype_policy,
                 name=name,
             )
 
-        self.token_embedding = embedding(vocabulary_size, "token", seeds[0])
+        positions = noise(seeds[1])
+        if sinusoidal_positions:
+            positions = keras.initializers.Constant(
+                sinusoids(max_sequence_length, hidden_dim, initializer_range)
+            )
+        self.token_embedding = embedding(
+            vocabulary_size, "token", noise(seeds[0])
+        )
         self.position_embedding = embedding(
-            max_sequence_length, "position", seeds[1]
+            max_sequence_length, "position", positions
         )
-        self.segment_embedding = (
-            embedding(num_segments, "segment", seeds[2])
-            if num_segments
-            else None
-        )
+        self.segment_embedding = None
+        if num_segments:
+            self.segment_embedding = embedding(
+                num_segments, "segment", noise(seeds[2])
+            )
         self.norm = keras.layers.LayerNormalization(
             epsilon=layer_norm_epsilon, dtype=self.dtype_policy, name="norm"
         )
@@ -113,5 +130,18 @@ class BertEmbeddings(keras.layers.Layer):
             "dropout": self.dropout,
             "layer_norm_epsilon": self.layer_norm_epsilon,
             "initializer_range": self.initializer_range,
+            "sinusoidal_positions": self.sinusoidal_positions,
             "seed": self.seed,
         }
+
+
+def sinusoids(positions, width, standard_deviation):
+    """Sines and cosines of Vaswani et al., 2017: (positions, width).
+
+    Scaled from their own root mean square, 1 / sqrt(2).
+    Source: https://arxiv.org/abs/1706.03762, section 3.5
+    """
+    pairs = np.arange(width) // 2
+    angles = np.arange(positions)[:, None] / 10_000 ** (2 * pairs / width)
+    waves = np.where(np.arange(width) % 2 == 0, np.sin(angles), np.cos(angles))
+    return (waves * standard_deviation * 2**0.5).astype("float32")

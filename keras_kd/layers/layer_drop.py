@@ -53,6 +53,7 @@ class LayerDrop(keras.layers.Wrapper):
             dtype="float32",
             initializer=keras.initializers.Constant(rate),
             trainable=False,
+            autocast=False,
         )
 
     def build(self, x_shape, padding_mask_shape=None):
@@ -65,7 +66,9 @@ class LayerDrop(keras.layers.Wrapper):
         if not training:
             return self.layer(x, padding_mask=padding_mask, training=False)
         # A Keras op: Python's `random` would freeze at its first traced value.
-        coin = keras.random.uniform((), seed=self.seed_generator)
+        coin = keras.random.uniform(
+            (), dtype="float32", seed=self.seed_generator
+        )
         drawn = {}
         if hasattr(self.layer, "draw_dropout_seeds"):
             drawn["dropout_seeds"] = self.layer.draw_dropout_seeds()

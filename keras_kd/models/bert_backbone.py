@@ -8,8 +8,44 @@ from keras_kd.layers.seeds import split_seed
 from keras_kd.models.presets import BertConfig
 
 
+class EncoderModel(keras.Model):
+    """What backbone and task models share: a `config`, and lenient inputs.
+
+    A model without segments takes batches that have them; where a model has
+    them and a batch does not, every token is of segment 0.
+    """
+
+    @property
+    def input_spec(self):
+        return None  # `call` checks, after filling in
+
+    def call(self, inputs, training=None, mask=None):
+        names = [tensor.name for tensor in self.inputs]
+        if "segment_ids" in names and "segment_ids" not in inputs:
+            zeros = keras.ops.zeros_like(inputs["token_ids"])
+            inputs = {**inputs, "segment_ids": zeros}
+        missing = sorted(set(names) - set(inputs))
+        if missing:
+            raise ValueError(
+                f"`inputs` must hold {names}. Received: {sorted(inputs)}"
+            )
+        inputs = {name: inputs[name] for name in names}
+        return super().call(inputs, training, mask)
+
+    def get_config(self):
+        return {
+            "config": dataclasses.asdict(self.config),
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
 @keras.saving.register_keras_serializable(package="keras_kd")
-class BertBackbone(keras.Model):
+class BertBackbone(EncoderModel):
     """A BERT encoder without a head, built at once from a `BertConfig`.
 
     Args:
@@ -45,6 +81,7 @@ class BertBackbone(keras.Model):
             config.hidden_dim,
             max_sequence_length=config.max_sequence_length,
             num_segments=config.num_segments,
+            sinusoidal_positions=config.sinusoidal_positions,
             seed=seeds[0],
             name="embeddings",
             **shared,
@@ -100,9 +137,6 @@ class BertBackbone(keras.Model):
         self.layer_drops = layer_drops
         self.pooler = pooler if config.pooler else None
 
-    def call(self, inputs, training=None, mask=None):
-        return super().call(own_inputs(self, inputs), training, mask)
-
     def named_variables(self):
         """Every weight under a name that does not depend on wrapping.
 
@@ -111,17 +145,6 @@ class BertBackbone(keras.Model):
         """
         owners = [self.embeddings, *self.encoder_layers]
         return name_variables([*owners, self.pooler] if self.pooler else owners)
-
-    def get_config(self):
-        return {
-            "config": dataclasses.asdict(self.config),
-            "seed": self.seed,
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**config)
 
 
 def token_inputs(config):
@@ -132,19 +155,6 @@ def token_inputs(config):
     return {
         name: keras.Input((None,), dtype="int32", name=name) for name in names
     }
-
-
-def own_inputs(model, inputs):
-    """The entries of a batch that `model` has inputs for.
-
-    A model without segments takes batches that have them; a missing
-    `segment_ids` means segment 0 throughout.
-    """
-    names = [tensor.name for tensor in model.inputs]
-    if "segment_ids" in names and "segment_ids" not in inputs:
-        zeros = keras.ops.zeros_like(inputs["token_ids"])
-        inputs = {**inputs, "segment_ids": zeros}
-    return {name: inputs[name] for name in names}
 
 
 def name_variables(owners):

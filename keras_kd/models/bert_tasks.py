@@ -1,21 +1,19 @@
 """Task models: a backbone and the head that turns its states to logits."""
 
-import dataclasses
-
 import keras
 from keras_kd.layers import MaskedLMHead
 from keras_kd.layers.seeds import split_seed
 from keras_kd.models.bert_backbone import (
     BertBackbone,
+    EncoderModel,
     name_variables,
-    own_inputs,
     token_inputs,
 )
 from keras_kd.models.presets import BertConfig
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class BertMaskedLM(keras.Model):
+class BertMaskedLM(EncoderModel):
     """BERT with the masked-LM head, its decoder tied to the token embedding.
 
     Trains with plain `compile` and `fit` on the batches of
@@ -64,9 +62,6 @@ class BertMaskedLM(keras.Model):
         self.backbone = backbone
         self.head = head
 
-    def call(self, inputs, training=None, mask=None):
-        return super().call(own_inputs(self, inputs), training, mask)
-
     def named_variables(self):
         """The backbone's names, and the head's own: "masked_lm_head/...".
 
@@ -99,14 +94,3 @@ class BertMaskedLM(keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
-
-    def get_config(self):
-        return {
-            "config": dataclasses.asdict(self.config),
-            "seed": self.seed,
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**config)

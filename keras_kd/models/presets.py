@@ -24,6 +24,8 @@ class BertConfig:
         layer_norm_epsilon: Float.
         initializer_range: Float. Standard deviation of the truncated normal
             that kernels and embeddings start from.
+        sinusoidal_positions: Bool. Whether positions start as sines and
+            cosines rather than as noise.
         pooler: Bool. Whether there is a dense layer over the first token.
     """
 
@@ -39,6 +41,7 @@ class BertConfig:
     activation: str = "gelu"
     layer_norm_epsilon: float = 1e-12
     initializer_range: float = 0.02
+    sinusoidal_positions: bool = False
     pooler: bool = False
 
     def __post_init__(self):
