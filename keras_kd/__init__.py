@@ -38,6 +38,7 @@ from keras_kd.initialization import (
 )
 from keras_kd.metrics import Perplexity, TeacherAgreement
 from keras_kd.evaluation import compare, evaluate, evaluate_unigram
+from keras_kd.export import export_student
 from keras_kd.runtime import choose_jit_compile, doctor
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "compare",
     "evaluate",
     "evaluate_unigram",
+    "export_student",
     "choose_jit_compile",
     "doctor",
 ]

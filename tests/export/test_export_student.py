@@ -1,0 +1,181 @@
+import errno
+import json
+import subprocess
+import sys
+
+import keras_kd as kd
+import keras
+import numpy as np
+import pytest
+
+# The function has its module's name.
+MODULE = sys.modules["keras_kd.export.export_student"]
+
+FILES = {
+    "README.md",
+    "metrics.json",
+    "saved_model",
+    "student.keras",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+}
+
+
+@pytest.fixture
+def student(tiny_config):
+    return kd.BertMaskedLM(tiny_config, seed=0)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, tokenizer):
+    config = kd.BertConfig(
+        tokenizer.vocabulary_size, 1, 8, 2, max_sequence_length=12
+    )
+    student = kd.BertMaskedLM(config, seed=0)
+    folder = tmp_path_factory.mktemp("export") / "mine"
+    metrics = {"student": {"masked_cross_entropy": 1.5}}
+    return student, kd.export_student(student, folder, tokenizer, metrics)
+
+
+def test_the_folder_holds_everything_and_nothing_else(exported):
+    _, folder = exported
+    assert {path.name for path in folder.iterdir()} == FILES
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics == {"student": {"masked_cross_entropy": 1.5}}
+    assert "| student | 1.500 |" in (folder / "README.md").read_text()
+
+
+def test_the_keras_file_gives_the_same_logits(exported):
+    student, folder = exported
+    again = keras.saving.load_model(folder / "student.keras")
+    x = {
+        "token_ids": np.arange(12)[None],
+        "padding_mask": np.ones((1, 12), int),
+        "mask_positions": np.array([[3]]),
+    }
+    np.testing.assert_array_equal(again(x)["logits"], student(x)["logits"])
+
+
+def test_a_new_process_fills_masks_and_embeds(exported, tokenizer):
+    student, folder = exported
+    program = f"""
+import tensorflow as tf, tensorflow_text, json
+model = tf.saved_model.load({str(folder / "saved_model")!r})
+texts = tf.constant(["the [MASK] sat", "no mask at all", "[MASK] and [MASK]"])
+filled = model.signatures["fill_mask"](texts)
+vectors = model.signatures["embed"](texts)["embedding"]
+print(json.dumps([
+    [[t.decode() for t in row] for row in filled["tokens"][:, 0].numpy()],
+    filled["scores"].numpy().tolist(), vectors.numpy().tolist()]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    tokens, scores, vectors = json.loads(done.stdout.splitlines()[-1])
+    ids = tokenizer.encode_batch(["the [MASK] sat"])[0]
+    ids = np.array([tokenizer.cls_id, *ids, tokenizer.sep_id])
+    position = int(np.argmax(ids == tokenizer.mask_id))
+    outputs = student(
+        {
+            "token_ids": ids[None],
+            "padding_mask": np.ones((1, len(ids)), int),
+            "mask_positions": np.array([[position]]),
+        }
+    )
+    probabilities = keras.ops.convert_to_numpy(
+        keras.ops.softmax(outputs["logits"])[0, 0]
+    )
+    best = np.argsort(-probabilities)[:5]
+    assert tokens[0] == [tokenizer.vocabulary[i] for i in best]
+    np.testing.assert_allclose(scores[0][0], probabilities[best], rtol=1e-4)
+    assert scores[0][1] == [0.0] * 5  # one mask only
+    assert tokens[1] == [""] * 5  # none
+    assert np.shape(scores) == (3, 2, 5)
+    mean = keras.ops.convert_to_numpy(outputs["hidden_states"][-1])[0].mean(0)
+    np.testing.assert_allclose(
+        vectors[0], mean / np.linalg.norm(mean), atol=1e-5
+    )
+
+
+def test_the_tokenizer_comes_back(exported, tokenizer):
+    _, folder = exported
+    again = kd.WordPieceTokenizer.load(folder)
+    assert again.vocabulary == tokenizer.vocabulary
+
+
+def test_an_export_is_not_overwritten_unasked(exported, tokenizer):
+    student, folder = exported
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        kd.export_student(student, folder, tokenizer)
+
+
+def test_another_vocabulary_is_refused(student, tmp_path):
+    other = kd.WordPieceTokenizer.train(["ab ba"] * 9, vocabulary_size=9)
+    with pytest.raises(ValueError, match="`tokenizer` must have the student's"):
+        kd.export_student(student, tmp_path / "out", other)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    student, tmp_path, tokenizer, monkeypatch
+):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(keras.export.ExportArchive, "write_out", full)
+    with pytest.raises(OSError, match="`folder` could not be written.*space"):
+        kd.export_student(student, tmp_path / "out", tokenizer)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_failing_export_leaves_the_old_one_whole(
+    tiny_config, tmp_path, tokenizer, monkeypatch
+):
+    student = kd.BertMaskedLM(tiny_config, seed=0)
+    folder = tmp_path / "out"
+    kd.export_student(student, folder, tokenizer)
+    before = (folder / "student.keras").read_bytes()
+
+    def differs(*_):
+        raise RuntimeError("differs")
+
+    monkeypatch.setattr(MODULE, "_check_saved_model", differs)
+    other = kd.BertMaskedLM(tiny_config, seed=1)
+    with pytest.raises(RuntimeError, match="differs"):
+        kd.export_student(other, folder, tokenizer, overwrite=True)
+    assert (folder / "student.keras").read_bytes() == before
+    assert {path.name for path in folder.iterdir()} == FILES
+
+
+def test_overwriting_replaces_and_leaves_other_files(
+    tiny_config, tmp_path, tokenizer
+):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    kd.export_student(kd.BertMaskedLM(tiny_config, seed=0), folder, tokenizer)
+    before = (folder / "student.keras").read_bytes()
+    other = kd.BertMaskedLM(tiny_config, seed=1)
+    kd.export_student(other, folder, tokenizer, overwrite=True)
+    assert (folder / "student.keras").read_bytes() != before
+    assert {path.name for path in folder.iterdir()} == FILES | {"notes.txt"}
+
+
+def test_a_folder_that_cannot_be_made_is_named(student, tokenizer, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(OSError, match="`folder` could not be written"):
+        kd.export_student(student, blocked / "out", tokenizer)
+
+
+def test_a_saved_model_that_differs_is_not_kept(
+    student, tokenizer, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(MODULE, "TOLERANCE", -1.0)
+    with pytest.raises(RuntimeError, match="must give Keras's logits"):
+        kd.export_student(student, tmp_path / "out", tokenizer)
+    assert list((tmp_path / "out").iterdir()) == []

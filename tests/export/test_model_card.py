@@ -1,0 +1,23 @@
+import keras_kd as kd
+from keras_kd.export.model_card import model_card
+
+
+def test_the_card_states_shape_figures_and_limits(tiny_config):
+    student = kd.BertMaskedLM(tiny_config, seed=0)
+    metrics = {
+        "teacher": {"masked_cross_entropy": 2.0, "perplexity": 7.389},
+        "student": {"masked_cross_entropy": 2.5, "teacher_kl": 0.25},
+    }
+    card = model_card(student, metrics, "mine", "Trained on cats.")
+    assert "# mine" in card
+    assert "2 layers of width 16" in card
+    assert f"{student.count_params():,}\nparameters" in card
+    assert "| teacher | 2.000 | 7.389 | - | - | - |" in card
+    assert "| student | 2.500 | - | - | - | 0.250 |" in card
+    assert "Trained on cats." in card
+    assert "Not tested on Apple Metal." in card
+
+
+def test_a_card_without_figures_says_so(tiny_config):
+    student = kd.BertMaskedLM(tiny_config, seed=0)
+    assert "Nothing was handed over." in model_card(student, None, "mine")
