@@ -22,7 +22,8 @@ def quiet_tensorflow():
         return
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with silent_stderr():
-        import tensorflow  # noqa: F401
+        import tensorflow as tf
+    tf.get_logger().setLevel("ERROR")
 
 
 @contextlib.contextmanager

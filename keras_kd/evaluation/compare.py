@@ -3,20 +3,22 @@
 import os
 import pathlib
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-# Result key, heading, format.
+# Result key, heading, format. Nats: masked cross-entropy. KL and agree: with
+# the teacher. M par.: millions
+# of parameters. ms: one sequence.
 COLUMNS = (
-    ("masked_cross_entropy", "cross-entropy (nats)", "{:.3f}"),
-    ("perplexity", "perplexity", "{:.1f}"),
+    ("masked_cross_entropy", "nats", "{:.3f}"),
+    ("perplexity", "ppl", "{:.1f}"),
     ("top1", "top-1", "{:.1%}"),
     ("top5", "top-5", "{:.1%}"),
-    ("teacher_kl", "KL to teacher", "{:.3f}"),
-    ("teacher_agreement", "agreement", "{:.1%}"),
-    ("parameters", "parameters", "{:,}"),
-    ("bytes", "MB", "{:.1f}"),
-    ("latency_ms", "latency (ms)", "{:.1f}"),
+    ("teacher_kl", "KL", "{:.3f}"),
+    ("teacher_agreement", "agree", "{:.1%}"),
+    ("parameters", "M par.", "{:.2f}"),
+    ("latency_ms", "ms", "{:.1f}"),
 )
 
 
@@ -51,7 +53,12 @@ def compare(results, curves=None, figure=None, title=None, console=None):
         for name, r in results.items()
     }
     shown = [c for c in COLUMNS if any(c[0] in r for r in results.values())]
-    table = Table("model", *(heading for _, heading, _ in shown), title=title)
+    table = Table(
+        title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
+    table.add_column("model", no_wrap=True)
+    for _, heading, _ in shown:
+        table.add_column(heading, no_wrap=True, justify="right")
     for name, result in results.items():
         table.add_row(name, *(_cell(result, *column) for column in shown))
     (console or Console()).print(table)
@@ -63,7 +70,7 @@ def compare(results, curves=None, figure=None, title=None, console=None):
 def _cell(result, key, _, form):
     if key not in result:
         return "-"
-    value = result[key] / 1e6 if key == "bytes" else result[key]
+    value = result[key] / 1e6 if key == "parameters" else result[key]
     return form.format(value)
 
 
@@ -90,7 +97,7 @@ def _draw(results, curves, path, title):
         for name, points in curves.items():
             steps, nats = zip(*points, strict=True)
             panel.plot(steps, nats, "o-", color=colours[name], label=name)
-        panel.set(xlabel="training steps", ylabel="cross-entropy (nats)")
+        panel.set(xlabel="training steps", ylabel="nats")
         panel.legend()
         panel.grid(alpha=0.3)
     if title:

@@ -1,0 +1,57 @@
+import os
+import subprocess
+import sys
+
+import keras_kd as kd
+import pytest
+import tensorflow as tf
+from keras_kd import runtime
+
+
+def test_importing_keras_kd_and_compiling_prints_nothing():
+    program = "import keras_kd as kd; kd.choose_jit_compile()"
+    environment = dict(os.environ)
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_silent_stderr_gives_back_what_was_written_before_a_failure(capfd):
+    with pytest.raises(RuntimeError), runtime.silent_stderr():
+        os.write(2, b"the reason\n")
+        raise RuntimeError
+    assert capfd.readouterr().err == "the reason\n"
+
+
+def test_silent_stderr_drops_what_compiled_code_writes(capfd):
+    with runtime.silent_stderr():
+        os.write(2, b"notice\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_xla_works_on_the_processor():
+    assert runtime.xla_available("CPU:0") == (True, None)
+
+
+def test_a_device_without_xla_says_why(monkeypatch):
+    def no_compiler(*_, **__):
+        raise ValueError("Could not find compiler for platform METAL")
+
+    monkeypatch.setattr(tf, "function", no_compiler)
+    works, reason = runtime.xla_available.__wrapped__("CPU:0")
+    assert not works
+    assert reason == "Could not find compiler for platform METAL"
+
+
+def test_doctor_reports_the_machine(capsys):
+    facts = kd.doctor()
+    assert facts["device"] == runtime.training_device()
+    assert facts["XLA"] == "works"
+    assert "keras_kd on this machine" in capsys.readouterr().out
