@@ -12,7 +12,7 @@ import pathlib
 import shutil
 import sys
 
-import keras_kd  # noqa: F401  (first: it quietens TensorFlow)
+import keras_kd as kd
 import keras
 import tyro
 
@@ -95,3 +95,9 @@ def adamw(learning_rate, steps, warm_up=0.1, weight_decay=0.01):
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+def jit_compile(config):
+    """What the config says; where it says nothing, whether XLA works here."""
+    works = kd.choose_jit_compile()
+    return works if config.jit_compile is None else config.jit_compile

@@ -9,17 +9,20 @@ Commands with time, hardware and results: recipes/README.md.
 """
 
 import dataclasses
+import functools
 
 import keras_kd as kd
 import keras
 
 from run_folder import (
     adamw,
+    jit_compile,
     log_callbacks,
     open_run_folder,
     read_config,
     write_json,
 )
+from text_batches import fit, make_batches, read_corpora
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +42,10 @@ class Config:
         num_layers: Layers, where other than the preset's.
         layer_drop: Probability of skipping each layer at a step.
         dropout: Dropout in embeddings, attention and blocks.
+        initializer_range: Standard deviation weights start with; BERT's 0.02
+            is for wide models, narrow ones learn faster from more.
+        sinusoidal_positions: Positions start as sines and cosines: hundreds of
+            steps sooner below the unigram baseline.
         block_length: Tokens in a sequence.
         batch_size: Sequences in a step.
         steps: Training steps.
@@ -46,6 +53,8 @@ class Config:
         validation_batches: Batches of it.
         learning_rate: Highest learning rate of AdamW.
         seed: Of weights, order, masks, LayerDrop.
+        precision: Keras's policy, such as mixed_bfloat16: twice as fast with
+            --jit-compile False on processors that have it.
         jit_compile: XLA; default: where it works.
         smoke: Tiny sizes and a few steps, to see that everything runs.
     """
@@ -56,18 +65,21 @@ class Config:
     run: str = "saved_models/teacher"
     overwrite: bool = False
     tokenizer: str | None = None
-    vocabulary_size: int = 8000
+    vocabulary_size: int = 4000
     preset: str = "mini"
     num_layers: int | None = None
     layer_drop: float = 0.2
     dropout: float = 0.0
-    block_length: int = 128
+    initializer_range: float = 0.05
+    sinusoidal_positions: bool = True
+    block_length: int = 64
     batch_size: int = 32
-    steps: int = 2000
+    steps: int = 4000
     validations: int = 10
     validation_batches: int = 40
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     seed: int = 0
+    precision: str = "float32"
     jit_compile: bool | None = None
     smoke: bool = False
 
@@ -84,16 +96,24 @@ SMOKE = {
 
 
 def main(config):
-    """Text, tokenizer, blocks, batches; teacher; fit; evaluate; save."""
+    """Text, tokenizer, batches; teacher; fit; evaluate; save."""
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
     train, held_out = read_corpora(config)
-    jit_compile = config.jit_compile
-    if jit_compile is None:
-        jit_compile = kd.choose_jit_compile()
-    shape = {"num_layers": config.num_layers} if config.num_layers else {}
-    kd.BertConfig.from_preset(config.preset, 1)  # a wrong name ends here
+    size = {"num_layers": config.num_layers} if config.num_layers else {}
+    shape = functools.partial(
+        kd.BertConfig.from_preset,
+        config.preset,
+        max_sequence_length=config.block_length,
+        layer_drop=config.layer_drop,
+        dropout=config.dropout,
+        initializer_range=config.initializer_range,
+        sinusoidal_positions=config.sinusoidal_positions,
+        **size,
+    )
+    shape(config.vocabulary_size)  # a wrong field ends the program here
     folder = open_run_folder(config)
 
     if config.tokenizer:
@@ -101,74 +121,24 @@ def main(config):
     else:
         tokenizer = kd.WordPieceTokenizer.train(train, config.vocabulary_size)
     tokenizer.save(folder)
-    stores = {
-        name: kd.TokenStore.write(
-            folder / "tokens" / name, text, tokenizer, config.block_length
-        )
-        for name, text in (("train", train), ("held_out", held_out))
-    }
-    batches = kd.masked_lm_batches(
-        stores["train"], tokenizer, config.batch_size, seed=config.seed
-    )
-    held_out_batches = kd.masked_lm_batches(
-        stores["held_out"],
-        tokenizer,
-        min(config.batch_size, len(stores["held_out"])),
-        shuffle=False,
-    ).take(config.validation_batches)
+    batches = make_batches(config, folder, tokenizer, train, held_out)
 
-    unigram = kd.evaluate_unigram(
-        stores["train"].token_counts, tokenizer.special_ids, held_out_batches
-    )
-    print(
-        f"{stores['train'].manifest['tokens']:,} training tokens; unigram "
-        f"baseline {unigram['masked_cross_entropy']:.3f} nats; "
-        f"XLA {'on' if jit_compile else 'off'}"
-    )
     teacher = kd.BertMaskedLM(
-        kd.BertConfig.from_preset(
-            config.preset,
-            tokenizer.vocabulary_size,
-            max_sequence_length=config.block_length,
-            layer_drop=config.layer_drop,
-            dropout=config.dropout,
-            **shape,
-        ),
-        seed=config.seed,
+        shape(tokenizer.vocabulary_size), seed=config.seed
     )
     teacher.compile(
-        adamw(config.learning_rate, config.steps), jit_compile=jit_compile
+        adamw(config.learning_rate, config.steps),
+        jit_compile=jit_compile(config),
     )
-    teacher.fit(
-        batches.repeat(),
-        steps_per_epoch=config.steps // config.validations,
-        epochs=config.validations,
-        validation_data=held_out_batches,
-        callbacks=log_callbacks(folder),
-    )
+    fit(teacher, batches, config, log_callbacks(folder))
     teacher.save(folder / "teacher.keras")
     results = {
-        "unigram": unigram,
-        "teacher": kd.evaluate(teacher, held_out_batches),
+        "unigram": batches.unigram,
+        "teacher": kd.evaluate(teacher, batches.held_out),
     }
     results = kd.compare(results, title="held-out text, fixed masks")
     write_json(folder / "metrics.json", results)
     return results
-
-
-def read_corpora(config):
-    """Training and held-out documents."""
-    if config.validation_corpus:
-        return (
-            kd.read_documents(config.corpus, text_column=config.text_column),
-            kd.read_documents(
-                config.validation_corpus, text_column=config.text_column
-            ),
-        )
-    return tuple(
-        kd.read_documents(config.corpus, split, config.text_column)
-        for split in ("train", "validation")
-    )
 
 
 if __name__ == "__main__":

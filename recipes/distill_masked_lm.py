@@ -1,0 +1,171 @@
+"""Distils a student from a masked-LM teacher, on the built-in or your text.
+
+    uv run recipes/distill_masked_lm.py --teacher saved_models/teacher
+    uv run recipes/distill_masked_lm.py --plan random --run saved_models/control
+
+The teacher is a run folder of train_teacher.py. Leaves in the run folder:
+student.keras, the tokenizer's files, metrics.json, comparison.png,
+history.csv, TensorBoard logs. Commands with time, hardware and results:
+recipes/README.md.
+"""
+
+import dataclasses
+import pathlib
+import sys
+
+import keras_kd as kd
+import keras
+
+from run_folder import (
+    adamw,
+    jit_compile,
+    log_callbacks,
+    open_run_folder,
+    read_config,
+    write_json,
+)
+from text_batches import fit, make_batches, read_corpora
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Distils a student from a masked-LM teacher.
+
+    Args:
+        teacher: Run folder with teacher.keras and the tokenizer's files.
+        corpus: "docstrings" (built in), files or globs.
+        validation_corpus: Held-out files; default: 5 % of the corpus's
+            documents, split by content.
+        text_column: Column of the text in .csv, .jsonl, .parquet.
+        run: Run folder to write.
+        overwrite: Replace a run that is there.
+        num_layers: Layers of the student.
+        plan: What the student starts from: random, embeddings_only, first,
+            last, every_other, both_ends, hugging_face, or teacher layer
+            indices.
+        alpha_ce: Weight of the soft targets.
+        alpha_mlm: Weight of the masked LM; with the two others 0, the
+            student learns without its teacher.
+        alpha_cos: Weight of the hidden-state cosine.
+        temperature: Of the soft targets.
+        restrict_ce_to_mask: Soft targets at masked positions only.
+        freeze_position_embeddings: Keep the student's positions as they are.
+        block_length: Tokens in a sequence, at most the teacher's.
+        batch_size: Sequences in a step.
+        steps: Training steps.
+        validations: How often held-out text is looked at.
+        validation_batches: Batches of it.
+        learning_rate: Highest learning rate of AdamW.
+        seed: Of weights, order, masks.
+        precision: Keras's policy, such as mixed_bfloat16: twice as fast with
+            --jit-compile False on processors that have it.
+        jit_compile: XLA; default: where it works.
+        smoke: A few steps on short sequences, to see that everything runs.
+    """
+
+    teacher: str = "saved_models/teacher"
+    corpus: tuple[str, ...] = ("docstrings",)
+    validation_corpus: tuple[str, ...] = ()
+    text_column: str = "text"
+    run: str = "saved_models/student"
+    overwrite: bool = False
+    num_layers: int = 2
+    plan: str | tuple[int, ...] = "every_other"
+    alpha_ce: float = 5.0
+    alpha_mlm: float = 2.0
+    alpha_cos: float = 1.0
+    temperature: float = 2.0
+    restrict_ce_to_mask: bool = False
+    freeze_position_embeddings: bool = False
+    block_length: int = 64
+    batch_size: int = 32
+    steps: int = 1000
+    validations: int = 10
+    validation_batches: int = 40
+    learning_rate: float = 1e-3
+    seed: int = 0
+    precision: str = "float32"
+    jit_compile: bool | None = None
+    smoke: bool = False
+
+
+SMOKE = {
+    "block_length": 32,
+    "batch_size": 8,
+    "steps": 4,
+    "validations": 2,
+    "validation_batches": 2,
+}
+
+
+def main(config):
+    """Teacher and text; student, Distiller; fit; evaluate; save."""
+    if config.smoke:
+        config = dataclasses.replace(config, **SMOKE)
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    teacher, tokenizer = load_teacher(config.teacher)
+    if config.block_length > teacher.config.max_sequence_length:
+        sys.exit(
+            "`--block-length` must be at most the teacher's "
+            f"{teacher.config.max_sequence_length} positions. "
+            f"Received: {config.block_length}"
+        )
+    student = kd.BertMaskedLM(
+        teacher.config.with_layers(config.num_layers), seed=config.seed + 1
+    )
+    embeddings = student.backbone.embeddings
+    embeddings.position_embedding.trainable = (
+        not config.freeze_position_embeddings
+    )
+    kd.make_plan(config.plan, teacher, student)  # a wrong plan ends here
+    distiller = kd.Distiller(
+        teacher,
+        student,
+        **kd.distilbert_losses(
+            config.alpha_ce,
+            config.alpha_mlm,
+            config.alpha_cos,
+            config.temperature,
+            config.restrict_ce_to_mask,
+        ),
+    )
+    train, held_out = read_corpora(config)
+    folder = open_run_folder(config)
+    tokenizer.save(folder)
+    batches = make_batches(config, folder, tokenizer, train, held_out)
+
+    distiller.compile(
+        adamw(config.learning_rate, config.steps),
+        jit_compile=jit_compile(config),
+    )
+    start = kd.InitializeStudent(config.plan, verbose=1)
+    fit(distiller, batches, config, [start, *log_callbacks(folder)])
+    student.save(folder / "student.keras")
+    results = kd.compare(
+        {
+            "unigram": batches.unigram,
+            "teacher": kd.evaluate(teacher, batches.held_out),
+            "student": kd.evaluate(student, batches.held_out, teacher),
+        },
+        figure=folder / "comparison.png",
+        title=f"held-out text, fixed masks; student from {config.plan}",
+    )
+    write_json(folder / "metrics.json", results)
+    return results
+
+
+def load_teacher(folder):
+    """The teacher and its tokenizer, from a run folder."""
+    path = pathlib.Path(folder, "teacher.keras")
+    if not path.exists():
+        sys.exit(
+            "`--teacher` must be a run folder of train_teacher.py, with "
+            f"teacher.keras in it. Received: {folder}"
+        )
+    teacher = keras.saving.load_model(path, compile=False)
+    return teacher, kd.WordPieceTokenizer.load(folder)
+
+
+if __name__ == "__main__":
+    main(read_config(Config, __doc__))

@@ -1,0 +1,93 @@
+"""Evaluates models of run folders on held-out text, side by side.
+
+    uv run recipes/evaluate_student.py --runs saved_models/student \
+        saved_models/control --teacher saved_models/teacher
+
+All models meet the same text and the same masks. Writes evaluation.json and
+evaluation.png into the first run folder.
+"""
+
+import dataclasses
+import pathlib
+import sys
+
+import keras_kd as kd
+import keras
+
+from run_folder import read_config, write_json
+from text_batches import make_batches, read_corpora
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Evaluates models of run folders on held-out text.
+
+    Args:
+        runs: Run folders with student.keras or teacher.keras.
+        teacher: Run folder of the teacher to compare with.
+        corpus: Text that the unigram baseline counts.
+        validation_corpus: Held-out files; default: 5 % of the corpus's
+            documents, split by content.
+        text_column: Column of the text in .csv, .jsonl, .parquet.
+        block_length: Tokens in a sequence.
+        batch_size: Sequences in a batch.
+        validation_batches: Batches of held-out text.
+        seed: Unused order of the corpus.
+        smoke: A few short batches.
+    """
+
+    runs: tuple[str, ...] = ("saved_models/student",)
+    teacher: str | None = None
+    corpus: tuple[str, ...] = ("docstrings",)
+    validation_corpus: tuple[str, ...] = ()
+    text_column: str = "text"
+    block_length: int = 64
+    batch_size: int = 32
+    validation_batches: int = 100
+    seed: int = 0
+    smoke: bool = False
+
+
+SMOKE = {"block_length": 32, "batch_size": 8, "validation_batches": 2}
+
+
+def main(config):
+    """Models, text, one `evaluate` each, table and picture."""
+    if config.smoke:
+        config = dataclasses.replace(config, **SMOKE)
+    folders = [*([config.teacher] if config.teacher else []), *config.runs]
+    models = {folder: load_model(folder) for folder in folders}
+    tokenizer = kd.WordPieceTokenizer.load(folders[0])
+    train, held_out = read_corpora(config)
+    first = pathlib.Path(config.runs[0])
+    batches = make_batches(
+        config, first / "evaluation", tokenizer, train, held_out
+    )
+    teacher = models[config.teacher] if config.teacher else None
+    results = {"unigram": batches.unigram}
+    for folder, model in models.items():
+        beside = None if model is teacher else teacher
+        results[folder] = kd.evaluate(model, batches.held_out, beside)
+    results = kd.compare(
+        results,
+        figure=first / "evaluation.png",
+        title="held-out text, fixed masks",
+    )
+    write_json(first / "evaluation.json", results)
+    return results
+
+
+def load_model(folder):
+    """The student, or else the teacher, of a run folder."""
+    for name in ("student.keras", "teacher.keras"):
+        path = pathlib.Path(folder, name)
+        if path.exists():
+            return keras.saving.load_model(path, compile=False)
+    sys.exit(
+        "`--runs` and `--teacher` must be run folders with student.keras or "
+        f"teacher.keras. Received: {folder}"
+    )
+
+
+if __name__ == "__main__":
+    main(read_config(Config, __doc__))
