@@ -1,0 +1,119 @@
+"""The map of the project: which room may look into which."""
+
+import ast
+import pathlib
+
+import keras_kd
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = ROOT / "keras_kd"
+
+# Room of keras_kd: rooms it may import.
+ARROWS = {
+    "data": set(),
+    "layers": set(),
+    "models": {"layers"},
+    "losses": set(),
+    "distiller": set(),
+    "metrics": set(),
+    "initialization": {"models", "losses", "metrics"},
+    "evaluation": {"metrics", "losses", "data", "initialization"},
+    "export": {"models", "data", "checkpoints"},
+    "runtime": set(),
+}
+TENSORFLOW_ROOMS = {"data", "export", "runtime"}
+TENSORFLOW_FILES = {"distiller/tensorflow_step.py"}
+TOP_LEVEL = {
+    "README.md",
+    "LICENSE",
+    "pyproject.toml",
+    "keras_kd",
+    "recipes",
+    "tests",
+    "saved_models",
+}
+NOT_RECIPES = {"run_folder", "text_batches"}
+
+
+def imports(file):
+    """Dotted names that a file imports."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms(file):
+    """Rooms of keras_kd that a file imports from."""
+    parts = [name.split(".") for name in imports(file)]
+    return {p[1] for p in parts if p[0] == "keras_kd" and len(p) > 1}
+
+
+def room_of(file):
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+FILES = sorted(
+    file for file in PACKAGE.rglob("*.py") if file != PACKAGE / "__init__.py"
+)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.name))
+def test_imports_follow_the_arrows(file):
+    room = room_of(file)
+    assert rooms(file) - {room} <= ARROWS[room]
+
+
+def test_every_room_is_on_the_map_and_every_arrow_was_checked():
+    assert {room_of(file) for file in FILES} == set(ARROWS)
+    assert rooms(PACKAGE / "models" / "bert_tasks.py") == {"layers", "models"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.name))
+def test_tensorflow_stays_in_its_rooms(file):
+    uses = any(name.split(".")[0] == "tensorflow" for name in imports(file))
+    inside = (
+        room_of(file) in TENSORFLOW_ROOMS
+        or str(file.relative_to(PACKAGE)) in TENSORFLOW_FILES
+    )
+    assert inside or not uses
+
+
+def test_the_library_knows_no_command_line():
+    for file in FILES:
+        assert not {"argparse", "tyro"} & set(imports(file)), file
+
+
+def test_recipes_do_not_import_each_other():
+    recipes = {file.stem for file in (ROOT / "recipes").glob("*.py")}
+    for file in (ROOT / "recipes").glob("*.py"):
+        assert not (recipes - NOT_RECIPES) & set(imports(file)), file
+
+
+def test_public_names_are_flat_and_all_there():
+    assert len(set(keras_kd.__all__)) == len(keras_kd.__all__)
+    for name in keras_kd.__all__:
+        assert hasattr(keras_kd, name), name
+
+
+def test_every_module_has_its_mirror_test():
+    for file in FILES:
+        path = file.relative_to(PACKAGE)
+        if file.name in ("__init__.py",):
+            continue
+        mirror = ROOT / "tests" / path.parent / f"test_{file.name}"
+        assert mirror.exists(), f"{path} has no {mirror}"
+
+
+def test_top_level_is_the_agreed_list():
+    hidden_or_made = ("__pycache__", "dist", "uv.lock")
+    found = {
+        path.name
+        for path in ROOT.iterdir()
+        if not path.name.startswith(".") and path.name not in hidden_or_made
+    }
+    assert found <= TOP_LEVEL
