@@ -60,9 +60,10 @@ class Source:
 
     def __str__(self):
         text = self.name if self.rows is None else f"{self.name}[:{self.rows}]"
-        return text + (
-            f" + {self.add_row[0]}[{self.add_row[1]}]" * bool(self.add_row)
-        )
+        if self.add_row:
+            name, row = self.add_row
+            text += f" + {name}[{row}]"
+        return text
 
 
 @dataclasses.dataclass(frozen=True)
