@@ -70,14 +70,14 @@ class Config:
     num_layers: int | None = None
     layer_drop: float = 0.2
     dropout: float = 0.0
-    initializer_range: float = 0.05
+    initializer_range: float = 0.03
     sinusoidal_positions: bool = True
     block_length: int = 64
     batch_size: int = 32
     steps: int = 4000
     validations: int = 10
     validation_batches: int = 40
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 7e-4
     seed: int = 0
     precision: str = "float32"
     jit_compile: bool | None = None

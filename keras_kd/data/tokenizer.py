@@ -50,6 +50,9 @@ class WordPieceTokenizer:
         Args:
             documents: Iterable of str.
             vocabulary_size: Int. Upper bound; a small corpus may give fewer.
+                The commonest letters are always in it, a twentieth of this
+                number (100 at least, 1,000 at most); words with rarer ones
+                are [UNK].
             lowercase: Bool.
 
         Raises:
@@ -65,7 +68,8 @@ class WordPieceTokenizer:
         words = _count_words(documents, lowercase)
         if not words:
             raise ValueError("`documents` must hold text. Received: no words")
-        first = [*SPECIAL_TOKENS, *_letters(words)]
+        most = min(MOST_LETTERS, max(100, vocabulary_size // 20))
+        first = [*SPECIAL_TOKENS, *_letters(words, most)]
         if vocabulary_size < len(first):
             raise ValueError(
                 f"`vocabulary_size` must be at least {len(first)}, the special "
@@ -229,14 +233,14 @@ def _count_words(documents, lowercase):
     return counts
 
 
-def _letters(words):
+def _letters(words, most):
     """The most frequent letters in order, then those that go on a word."""
     counts = collections.Counter()
     for word, count in words.items():
         for letter in word:
             counts[letter] += count
     by_count = sorted(counts, key=lambda letter: (-counts[letter], letter))
-    letters = set(by_count[:MOST_LETTERS])
+    letters = set(by_count[:most])
     inner = letters & {letter for word in words for letter in word[1:]}
     return [*sorted(letters), *(f"##{letter}" for letter in sorted(inner))]
 

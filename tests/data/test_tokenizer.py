@@ -163,10 +163,17 @@ def test_a_trained_vocabulary_encodes_its_text_without_unknown_tokens(fable):
 def test_only_the_thousand_commonest_letters_are_in_the_vocabulary():
     letters = [chr(0x4E00 + number) for number in range(1005)]
     documents = ["".join(letters), "".join(letters[5:])]  # the first 5 are rare
-    tokenizer = WordPieceTokenizer.train(documents, 2000)
+    tokenizer = WordPieceTokenizer.train(documents, 20_000)
     assert tokenizer.vocabulary == [*SPECIAL_TOKENS, *letters[5:]]
-    equal = WordPieceTokenizer.train(documents[:1], 2000)  # all as common
+    equal = WordPieceTokenizer.train(documents[:1], 20_000)  # all as common
     assert equal.vocabulary == [*SPECIAL_TOKENS, *letters[:1000]]
+
+
+def test_a_small_vocabulary_keeps_a_hundred_letters():
+    letters = [chr(0x4E00 + number) for number in range(105)]
+    documents = ["".join(letters), "".join(letters[5:])]
+    tokenizer = WordPieceTokenizer.train(documents, 200)
+    assert tokenizer.vocabulary == [*SPECIAL_TOKENS, *letters[5:]]
 
 
 # Saving and loading
