@@ -1,0 +1,233 @@
+import keras_kd as kd
+import h5py
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def batches(store, tokenizer):
+    return kd.masked_lm_batches(store, tokenizer, 8, shuffle=False)
+
+
+@pytest.fixture
+def teacher(tiny_config):
+    config = tiny_config.with_layers(4, layer_drop=0.5, dropout=0.3)
+    return kd.BertMaskedLM(config, seed=0)
+
+
+def make(teacher, seed=1, losses=None, **compile_arguments):
+    config = teacher.config.with_layers(2, dropout=0.0)
+    student = kd.BertMaskedLM(config, seed=seed)
+    losses = losses or kd.distilbert_losses()
+    distiller = kd.Distiller(teacher, student, **losses)
+    distiller.compile(
+        keras.optimizers.Adam(1e-2),
+        **{"jit_compile": False, **compile_arguments},
+    )
+    return distiller
+
+
+def test_every_term_is_logged_and_the_total_is_their_weighted_sum(
+    teacher, batches
+):
+    distiller = make(teacher)
+    logs = distiller.evaluate(batches, return_dict=True, verbose=0)
+    total = (
+        5 * logs["soft_target"] + 2 * logs["masked_lm"] + logs["hidden_state"]
+    )
+    np.testing.assert_allclose(logs["loss"], total, rtol=1e-5)
+    assert set(logs) == {"loss", "soft_target", "masked_lm", "hidden_state"}
+
+
+def test_terms_are_those_of_both_models_in_inference_mode(teacher, batches):
+    distiller = make(teacher)
+    one = batches.take(1)
+    x, ids, weights = next(iter(one))
+    models = [
+        {**model(x), "head": model.head}
+        for model in (teacher, distiller.student)
+    ]
+    batch = {"x": x, "y": ids, "sample_weight": weights}
+    logs = distiller.evaluate(one, return_dict=True, verbose=0)
+    for name, term in distiller.loss_terms.items():
+        expected = float(term.compute(batch, *models))
+        np.testing.assert_allclose(logs[name], expected, rtol=1e-5)
+
+
+def test_distances_are_zero_when_the_student_is_the_teacher(teacher, batches):
+    losses = kd.distilbert_losses()
+    student = kd.extract_student(teacher, [0, 1, 2, 3])
+    distiller = kd.Distiller(teacher, student, **losses)
+    distiller.compile("adam", jit_compile=False)
+    logs = distiller.evaluate(batches, return_dict=True, verbose=0)
+    np.testing.assert_allclose(logs["soft_target"], 0.0, atol=1e-6)
+    np.testing.assert_allclose(logs["hidden_state"], 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_fit_learns_and_leaves_the_teacher_as_it_was(
+    teacher, batches, jit_compile, steps_per_execution
+):
+    before = [value.copy() for value in teacher.get_weights()]
+    distiller = make(
+        teacher,
+        jit_compile=jit_compile,
+        steps_per_execution=steps_per_execution,
+        weighted_metrics=["sparse_categorical_accuracy"],
+    )
+    history = distiller.fit(
+        batches, epochs=4, validation_data=batches, verbose=0
+    ).history
+    names = {"loss", "soft_target", "masked_lm", "hidden_state"}
+    names |= {"sparse_categorical_accuracy"}
+    assert set(history) == names | {f"val_{name}" for name in names}
+    for name in ("val_loss", "val_soft_target", "val_hidden_state"):
+        assert history[name][-1] < history[name][0]
+    for a, b in zip(before, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert teacher.trainable
+    assert len(teacher.trainable_variables) > 0
+    logs = distiller.evaluate(batches, return_dict=True, verbose=0)
+    assert set(logs) == names
+    for name in names:
+        np.testing.assert_allclose(
+            logs[name], history[f"val_{name}"][-1], rtol=1e-4, atol=1e-6
+        )
+
+
+def test_xla_and_the_plain_graph_train_alike(teacher, batches):
+    losses = [
+        make(teacher, jit_compile=jit_compile)
+        .fit(batches, epochs=2, verbose=0)
+        .history["loss"]
+        for jit_compile in (False, True)
+    ]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
+
+
+def test_a_step_is_a_step_down_the_gradient_of_the_total(teacher, batches):
+    distiller = make(teacher)
+    distiller.compile(keras.optimizers.SGD(1e-2), jit_compile=False)
+    one = batches.take(1)
+    before = distiller.evaluate(one, return_dict=True, verbose=0)["loss"]
+    variables = distiller.trainable_variables
+    start = [v.numpy() for v in variables]
+    distiller.fit(one, verbose=0)
+    after = distiller.evaluate(one, return_dict=True, verbose=0)["loss"]
+    squared = sum(
+        (((v.numpy() - s) / 1e-2) ** 2).sum()
+        for v, s in zip(variables, start, strict=True)
+    )
+    np.testing.assert_allclose(before - after, 1e-2 * squared, rtol=0.15)
+
+
+def test_the_teacher_is_a_variable_but_neither_trained_nor_saved(
+    teacher, tmp_path
+):
+    distiller = make(teacher)
+    ids = {id(v) for v in teacher.variables}
+    assert ids <= {id(v) for v in distiller.variables}
+    assert ids <= {id(v) for v in distiller.non_trainable_variables}
+    assert not ids & {id(v) for v in distiller.trainable_variables}
+    assert len(distiller.trainable_variables) == len(
+        distiller.student.trainable_variables
+    )
+    distiller.save_weights(tmp_path / "d.weights.h5")
+    numbers = 0
+
+    def count(_, item):
+        nonlocal numbers
+        if isinstance(item, h5py.Dataset) and item.dtype == "float32":
+            numbers += item.size
+
+    with h5py.File(tmp_path / "d.weights.h5") as file:
+        file.visititems(count)
+    student = distiller.student.count_params()
+    # Student and Adam's two moments; then weights, rates, a temperature.
+    assert 3 * student <= numbers <= 3 * student + 20
+
+
+def test_a_frozen_embedding_stays(teacher, batches):
+    distiller = make(teacher)
+    positions = distiller.student.backbone.embeddings.position_embedding
+    positions.trainable = False
+    distiller.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    before = positions.get_weights()[0]
+    distiller.fit(batches.take(2), verbose=0)
+    np.testing.assert_array_equal(positions.get_weights()[0], before)
+
+
+def test_weights_of_terms_act_inside_the_compiled_step(teacher, batches):
+    distiller = make(teacher)
+    one = batches.take(1)
+    first = distiller.evaluate(one, return_dict=True, verbose=0)
+    distiller.loss_weights["masked_lm"].assign(0.0)
+    second = distiller.evaluate(one, return_dict=True, verbose=0)
+    np.testing.assert_allclose(
+        first["loss"] - second["loss"], 2 * first["masked_lm"], rtol=1e-4
+    )
+
+
+def test_weights_default_to_one_and_terms_may_be_ones_own(teacher, batches):
+    class Length(kd.LossTerm):
+        def compute(self, batch, teacher, student):
+            return keras.ops.mean(student["hidden_states"][-1] ** 2)
+
+    distiller = make(teacher, losses={"loss_terms": {"length": Length()}})
+    logs = distiller.evaluate(batches, return_dict=True, verbose=0)
+    assert set(logs) == {"loss", "length"}
+    np.testing.assert_allclose(logs["loss"], logs["length"])
+    np.testing.assert_allclose(logs["length"], 1.0, rtol=1e-4)  # LayerNorm
+
+
+def test_a_student_without_segments_learns_from_a_teacher_with(
+    teacher, batches
+):
+    student = kd.extract_student(teacher, [0, 2], num_segments=0)
+    distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
+    distiller.compile("adam", jit_compile=False)
+    history = distiller.fit(batches, epochs=2, verbose=0).history
+    assert history["loss"][1] < history["loss"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"vocabulary_size": 11}, "teacher's `vocabulary_size`.*Received: 11"),
+        ({"hidden_dim": 8}, "teacher's `hidden_dim` to compare.*Received: 8"),
+    ],
+)
+def test_models_that_cannot_be_compared_are_refused(teacher, changes, message):
+    student = kd.BertMaskedLM(teacher.config.with_layers(1, **changes))
+    with pytest.raises(ValueError, match=message):
+        kd.Distiller(teacher, student, **kd.distilbert_losses())
+
+
+def test_a_narrower_student_may_learn_without_hidden_states(teacher, batches):
+    config = teacher.config.with_layers(1, hidden_dim=8, dropout=0.0)
+    distiller = kd.Distiller(
+        teacher, kd.BertMaskedLM(config), **kd.distilbert_losses(alpha_cos=0)
+    )
+    distiller.compile("adam", jit_compile=False)
+    history = distiller.fit(batches, epochs=2, verbose=0).history
+    assert history["soft_target"][1] < history["soft_target"][0]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"masked_lm": 1.0}, "must name each of `loss_terms`"),
+        (
+            {"soft_target": -1.0, "masked_lm": 1.0, "hidden_state": 1.0},
+            "`loss_weights` must be 0 or more",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_the_terms_are_refused(
+    teacher, weights, message
+):
+    terms = kd.distilbert_losses()["loss_terms"]
+    with pytest.raises(ValueError, match=message):
+        kd.Distiller(teacher, teacher, terms, weights)

@@ -1,0 +1,41 @@
+import keras_kd as kd
+import keras
+import numpy as np
+
+
+def test_the_teacher_runs_once_a_step_in_inference_mode(
+    tiny_config, store, tokenizer
+):
+    calls = []
+
+    class Watched(kd.BertMaskedLM):
+        def call(self, inputs, training=None, mask=None):
+            calls.append(training)
+            return super().call(inputs, training, mask)
+
+    teacher = Watched(tiny_config, seed=0)
+    student = kd.BertMaskedLM(tiny_config, seed=1)
+    distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
+    distiller.compile("sgd", run_eagerly=True)
+    batches = kd.masked_lm_batches(store, tokenizer, 8).take(3)
+    calls.clear()
+    distiller.fit(batches, verbose=0)
+    assert calls == [False] * 3
+
+
+def test_a_scaled_loss_gives_the_same_update(tiny_config, store, tokenizer):
+    teacher = kd.BertMaskedLM(tiny_config, seed=0)
+    weights = []
+    for scaled in (False, True):
+        student = kd.BertMaskedLM(tiny_config, seed=1)
+        distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
+        optimizer = keras.optimizers.SGD(1e-2)
+        if scaled:
+            optimizer = keras.optimizers.LossScaleOptimizer(
+                optimizer, initial_scale=1024.0
+            )
+        distiller.compile(optimizer, jit_compile=False)
+        batches = kd.masked_lm_batches(store, tokenizer, 8, shuffle=False)
+        distiller.fit(batches.take(2), verbose=0)
+        weights.append(student.get_weights()[2])
+    np.testing.assert_allclose(weights[0], weights[1], rtol=1e-3, atol=1e-6)

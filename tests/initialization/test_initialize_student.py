@@ -1,0 +1,119 @@
+import keras_kd as kd
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def batches(store, tokenizer):
+    return kd.masked_lm_batches(store, tokenizer, 8, seed=0).take(2)
+
+
+@pytest.fixture
+def teacher(tiny_config):
+    return kd.BertMaskedLM(tiny_config.with_layers(4), seed=0)
+
+
+def make(teacher, rate=1e-2):
+    student = kd.BertMaskedLM(teacher.config.with_layers(2), seed=1)
+    distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
+    distiller.compile(keras.optimizers.SGD(rate), jit_compile=False)
+    return distiller
+
+
+def kernel(model, layer):
+    return model.backbone.encoder_layers[layer].query.get_weights()[0]
+
+
+def test_the_student_starts_from_the_teachers_layers(teacher, batches):
+    distiller = make(teacher, rate=0.0)
+    distiller.fit(
+        batches, callbacks=[kd.InitializeStudent("every_other")], verbose=0
+    )
+    for ours, theirs in ((0, 0), (1, 2)):
+        np.testing.assert_array_equal(
+            kernel(distiller.student, ours), kernel(teacher, theirs)
+        )
+
+
+def test_a_later_fit_and_a_recompile_keep_what_was_learned(teacher, batches):
+    distiller = make(teacher)
+    start = [kd.InitializeStudent("first")]
+    distiller.fit(batches, callbacks=start, verbose=0)
+    learned = kernel(distiller.student, 0)
+    assert (learned != kernel(teacher, 0)).any()
+    distiller.compile(keras.optimizers.SGD(0.0), jit_compile=False)
+    assert int(distiller.optimizer.iterations) == 0
+    distiller.fit(batches, callbacks=start, verbose=0)
+    np.testing.assert_array_equal(kernel(distiller.student, 0), learned)
+    again = [kd.InitializeStudent("last")]
+    distiller.fit(batches, callbacks=again, verbose=0)
+    np.testing.assert_array_equal(kernel(distiller.student, 0), learned)
+
+
+@pytest.mark.parametrize("backup_first", [True, False])
+def test_a_resumed_run_keeps_its_weights(
+    teacher, batches, tmp_path, backup_first
+):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    def callbacks():
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+        pair = [backup, kd.InitializeStudent("first")]
+        return pair if backup_first else pair[::-1]
+
+    distiller = make(teacher)
+    with pytest.raises(KeyboardInterrupt):
+        distiller.fit(
+            batches, epochs=2, callbacks=[*callbacks(), Stop()], verbose=0
+        )
+    learned = kernel(distiller.student, 0)
+    assert (learned != kernel(teacher, 0)).any()
+
+    resumed = make(teacher, rate=0.0)
+    resumed.fit(batches, epochs=2, callbacks=callbacks(), verbose=0)
+    resumed_rate = float(resumed.optimizer.learning_rate)
+    if resumed_rate == 0.0:
+        np.testing.assert_array_equal(kernel(resumed.student, 0), learned)
+    else:  # the learning rate was restored too: trained on from there
+        distance = np.abs(kernel(resumed.student, 0) - learned).max()
+        assert distance < np.abs(learned - kernel(teacher, 0)).max() * 3
+        assert distance > 0
+
+
+def test_a_plan_may_be_handed_over_whole(teacher, batches):
+    distiller = make(teacher, rate=0.0)
+    plan = kd.make_plan([3, 1], teacher, distiller.student)
+    distiller.fit(batches, callbacks=[kd.InitializeStudent(plan)], verbose=0)
+    np.testing.assert_array_equal(
+        kernel(distiller.student, 0), kernel(teacher, 3)
+    )
+
+
+def test_a_wrong_plan_is_refused_before_the_first_step(teacher, batches):
+    distiller = make(teacher)
+    with pytest.raises(ValueError, match="indices from 0 to 3"):
+        distiller.fit(
+            batches, callbacks=[kd.InitializeStudent([0, 9])], verbose=0
+        )
+    assert int(distiller.optimizer.iterations) == 0
+
+
+def test_only_a_distiller_has_a_student(teacher, batches):
+    teacher.compile("sgd", jit_compile=False)
+    with pytest.raises(
+        ValueError, match="`fit` of a `Distiller`.*BertMaskedLM"
+    ):
+        teacher.fit(
+            batches, callbacks=[kd.InitializeStudent("first")], verbose=0
+        )
+
+
+def test_verbose_prints_the_plan(teacher, batches, capsys):
+    distiller = make(teacher, rate=0.0)
+    start = kd.InitializeStudent("last", verbose=1)
+    distiller.fit(batches, callbacks=[start], verbose=0)
+    assert "last: teacher layers [2, 3]" in capsys.readouterr().out

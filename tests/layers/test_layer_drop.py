@@ -1,0 +1,160 @@
+import keras_kd as kd
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Double(keras.layers.Layer):
+    """Multiplies by a weight of 2: kept or not is seen in the output."""
+
+    def build(self, *_):
+        two = keras.initializers.Constant(2.0)
+        self.factor = self.add_weight(shape=(), initializer=two)
+
+    def call(self, x, padding_mask=None, training=False):
+        return x * self.factor
+
+
+ONES = tf.ones((1, 2, 3))
+
+
+def drops(layers, steps, jit_compile):
+    """For each step and layer, whether it was skipped, in one function."""
+
+    @tf.function(jit_compile=jit_compile)
+    def step():
+        outs = [layer(ONES, training=True) for layer in layers]
+        return tf.stack([out[0, 0, 0] for out in outs])
+
+    return np.array([step().numpy() for _ in range(steps)]) == 1.0
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_thousand_steps_drop_as_often_as_asked_and_independently(jit_compile):
+    layers = [
+        kd.LayerDrop(Double(), rate, seed=seed)
+        for seed, rate in enumerate((0.5, 0.5, 0.2))
+    ]
+    skipped = drops(layers, 1000, jit_compile)
+    for share, rate in zip(skipped.mean(0), (0.5, 0.5, 0.2), strict=True):
+        # 3.3 standard deviations: one in a thousand seeds would fail.
+        assert abs(share - rate) < 3.3 * np.sqrt(rate * (1 - rate) / 1000)
+    both = (skipped[:, 0] & skipped[:, 1]).mean()
+    assert abs(both - 0.25) < 3.3 * np.sqrt(0.25 * 0.75 / 1000)
+
+
+def test_inference_keeps_every_layer():
+    layer = kd.LayerDrop(Double(), 0.9, seed=0)
+    for training in (False, None):
+        np.testing.assert_array_equal(layer(ONES, training=training), 2 * ONES)
+
+
+def test_the_same_seed_drops_at_the_same_steps():
+    first, second = (
+        drops([kd.LayerDrop(Double(), 0.5, seed=4)], 30, False)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_rate_that_is_assigned_acts_inside_the_compiled_step(jit_compile):
+    layer = kd.LayerDrop(Double(), 0.5, seed=0)
+
+    @tf.function(jit_compile=jit_compile)
+    def step():
+        return layer(ONES, training=True)[0, 0, 0]
+
+    step()
+    layer.rate.assign(0.0)
+    assert {float(step()) for _ in range(20)} == {2.0}
+    layer.rate.assign(1.0)
+    assert {float(step()) for _ in range(20)} == {1.0}
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("batch_size", [4, None])
+def test_gradients_are_zero_when_dropped_and_the_plain_ones_when_kept(
+    jit_compile, batch_size
+):
+    encoder = kd.EncoderLayer(8, 2, 16, dropout=0.0, seed=0)
+    layer = kd.LayerDrop(encoder, 0.5, seed=1)
+    x = np.random.default_rng(0).normal(size=(4, 3, 8)).astype("float32")
+    layer.build(x.shape)
+
+    def gradients(call):
+        with tf.GradientTape() as tape:
+            out = call()
+            loss = tf.reduce_sum(out**3)
+        return out, tape.gradient(loss, [v.value for v in encoder.weights])
+
+    shape = tf.TensorSpec((batch_size, 3, 8), tf.float32)
+
+    @tf.function(jit_compile=jit_compile, input_signature=[shape])
+    def step(x):
+        return gradients(lambda: layer(x, training=True))
+
+    _, plain = gradients(lambda: encoder(x, training=True))
+    seen = set()
+    for _ in range(12):
+        out, found = step(x)
+        dropped = bool((out.numpy() == x).all())
+        seen.add(dropped)
+        for ours, theirs in zip(found, plain, strict=True):
+            expected = 0.0 * theirs if dropped else theirs
+            np.testing.assert_allclose(ours, expected, rtol=2e-3, atol=2e-3)
+            if dropped:
+                assert not ours.numpy().any()
+    assert seen == {True, False}
+
+
+def test_adam_still_moves_a_dropped_layer_by_its_momentum():
+    inputs = keras.Input(batch_shape=(2, 3, 4))
+    layer = kd.LayerDrop(Double(), 0.0, seed=0)
+    model = keras.Model(inputs, layer(inputs))
+    model.compile(keras.optimizers.Adam(0.1), loss="mse", jit_compile=False)
+    x, y = np.ones((2, 3, 4)), np.zeros((2, 3, 4))
+    model.train_on_batch(x, y)
+    kept = float(layer.layer.factor)
+    layer.rate.assign(1.0)
+    model.train_on_batch(x, y)
+    assert float(layer.layer.factor) < kept < 2.0
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_a_dropped_encoder_layer_with_dropout_trains(jit_compile, dtype):
+    layer = kd.LayerDrop(
+        kd.EncoderLayer(8, 2, 16, dropout=0.5, seed=0, dtype=dtype),
+        0.5,
+        seed=0,
+        dtype=dtype,
+    )
+    x = tf.ones((2, 3, 8), layer.compute_dtype)
+    layer.build(x.shape)
+
+    @tf.function(jit_compile=jit_compile)
+    def step():
+        return tf.cast(layer(x, training=True), tf.float32)
+
+    outs = [step().numpy() for _ in range(20)]
+    kept = [out for out in outs if not (out == 1.0).all()]
+    assert 0 < len(kept) < 20
+    assert (kept[0] != kept[1]).any()  # another dropout at each step
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_a_rate_out_of_range_is_refused(rate):
+    with pytest.raises(ValueError, match=r"`rate` must be in \[0, 1\)"):
+        kd.LayerDrop(Double(), rate)
+
+
+def test_the_config_comes_back_with_the_rate_in_force():
+    layer = kd.LayerDrop(Double(), 0.25, seed=3)
+    layer.rate.assign(0.5)
+    again = kd.LayerDrop.from_config(layer.get_config())
+    assert float(again.rate) == 0.5
+    assert again.seed == 3
+    assert isinstance(again.layer, Double)

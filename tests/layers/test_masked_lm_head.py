@@ -1,0 +1,51 @@
+import keras_kd as kd
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def head():
+    embedding = keras.layers.Embedding(9, 4, embeddings_initializer="normal")
+    embedding.build((None, None))
+    head = kd.MaskedLMHead(embedding, initializer_range=0.5, seed=0)
+    head.build((None, None, 4), (None, None))
+    head.bias.assign(np.arange(9))
+    return head
+
+
+STATES = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")
+POSITIONS = np.array([[4, 0], [2, 2]])
+
+
+def test_only_the_masked_rows_are_scored_against_the_embedding(head):
+    rows = STATES[[[0, 0], [1, 1]], POSITIONS]
+    table = head.token_embedding.get_weights()[0]
+    expected = np.asarray(head.transform(rows)) @ table.T + np.arange(9)
+    found = head(STATES, POSITIONS)
+    assert found.shape == (2, 2, 9)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_vocabulary_is_tied_to_the_embedding(head):
+    head.token_embedding.embeddings.assign(np.ones((9, 4)))
+    embedding, bias = head.vocabulary()
+    np.testing.assert_array_equal(embedding, np.ones((9, 4)))
+    np.testing.assert_array_equal(bias, np.arange(9))
+
+
+def test_the_transform_is_dense_gelu_norm(head):
+    kernel, bias = (w.astype("float64") for w in head.dense.get_weights())
+    inner = STATES @ kernel + bias
+    inner = np.asarray(keras.ops.gelu(inner, approximate=False))
+    inner = inner - inner.mean(-1, keepdims=True)
+    expected = inner / np.sqrt(inner.var(-1, keepdims=True) + 1e-12)
+    np.testing.assert_allclose(
+        head.transform(STATES), expected, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_the_config_comes_back(head):
+    again = kd.MaskedLMHead.from_config(head.get_config())
+    assert again.token_embedding.input_dim == 9
+    assert again.seed == 0

@@ -1,0 +1,36 @@
+import keras_kd as kd
+import pytest
+
+
+def test_the_defaults_are_five_two_one_at_temperature_two():
+    losses = kd.distilbert_losses()
+    assert losses["loss_weights"] == {
+        "soft_target": 5.0,
+        "masked_lm": 2.0,
+        "hidden_state": 1.0,
+    }
+    assert float(losses["loss_terms"]["soft_target"].temperature) == 2.0
+    assert not losses["loss_terms"]["soft_target"].masked_only
+
+
+def test_a_term_of_weight_zero_is_left_out():
+    losses = kd.distilbert_losses(alpha_ce=0, alpha_cos=0, alpha_mlm=3)
+    assert losses["loss_weights"] == {"masked_lm": 3.0}
+    assert list(losses["loss_terms"]) == ["masked_lm"]
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"alpha_ce": -1.0},
+        {"alpha_ce": 0, "alpha_mlm": 0, "alpha_cos": 0},
+    ],
+)
+def test_weights_out_of_range_are_refused(weights):
+    with pytest.raises(ValueError, match="`alpha_ce`, `alpha_mlm` and"):
+        kd.distilbert_losses(**weights)
+
+
+def test_a_temperature_of_zero_is_refused():
+    with pytest.raises(ValueError, match="`temperature` must be greater"):
+        kd.distilbert_losses(temperature=0.0)
