@@ -4,15 +4,15 @@ import numpy as np
 
 def test_perplexity_of_even_odds_is_the_number_of_tokens():
     metric = kd.Perplexity()
-    metric.update_state([[1, 2]], np.zeros((1, 2, 7), "float32"))
+    metric.update_state(np.array([[1, 2]]), np.zeros((1, 2, 7), "float32"))
     np.testing.assert_allclose(metric.result(), 7.0, rtol=1e-6)
 
 
 def test_perplexity_ignores_weight_0_and_averages_over_batches():
     metric = kd.Perplexity()
     logits = np.log([[[1.0, 3.0], [3.0, 1.0]]]).astype("float32")
-    metric.update_state([[1, 1]], logits, sample_weight=[[1.0, 0.0]])
-    metric.update_state([[0, 0]], logits, sample_weight=[[1.0, 0.0]])
+    metric.update_state(np.array([[1, 1]]), logits, sample_weight=[[1.0, 0.0]])
+    metric.update_state(np.array([[0, 0]]), logits, sample_weight=[[1.0, 0.0]])
     expected = np.exp(-(np.log(0.75) + np.log(0.25)) / 2)
     np.testing.assert_allclose(metric.result(), expected, rtol=1e-6)
 

@@ -109,7 +109,7 @@ def test_xla_and_the_plain_graph_train_alike(teacher, batches):
 
 def test_a_step_is_a_step_down_the_gradient_of_the_total(teacher, batches):
     distiller = make(teacher)
-    distiller.compile(keras.optimizers.SGD(1e-2), jit_compile=False)
+    distiller.compile(keras.optimizers.SGD(1e-3), jit_compile=False)
     one = batches.take(1)
     before = distiller.evaluate(one, return_dict=True, verbose=0)["loss"]
     variables = distiller.trainable_variables
@@ -117,10 +117,10 @@ def test_a_step_is_a_step_down_the_gradient_of_the_total(teacher, batches):
     distiller.fit(one, verbose=0)
     after = distiller.evaluate(one, return_dict=True, verbose=0)["loss"]
     squared = sum(
-        (((v.numpy() - s) / 1e-2) ** 2).sum()
+        (((v.numpy() - s) / 1e-3) ** 2).sum()
         for v, s in zip(variables, start, strict=True)
     )
-    np.testing.assert_allclose(before - after, 1e-2 * squared, rtol=0.15)
+    np.testing.assert_allclose(before - after, 1e-3 * squared, rtol=0.05)
 
 
 def test_the_teacher_is_a_variable_but_neither_trained_nor_saved(
@@ -134,6 +134,7 @@ def test_the_teacher_is_a_variable_but_neither_trained_nor_saved(
     assert len(distiller.trainable_variables) == len(
         distiller.student.trainable_variables
     )
+    distiller.optimizer.build(distiller.trainable_variables)
     distiller.save_weights(tmp_path / "d.weights.h5")
     numbers = 0
 
@@ -210,9 +211,9 @@ def test_a_narrower_student_may_learn_without_hidden_states(teacher, batches):
     distiller = kd.Distiller(
         teacher, kd.BertMaskedLM(config), **kd.distilbert_losses(alpha_cos=0)
     )
-    distiller.compile("adam", jit_compile=False)
-    history = distiller.fit(batches, epochs=2, verbose=0).history
-    assert history["soft_target"][1] < history["soft_target"][0]
+    distiller.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    history = distiller.fit(batches, epochs=4, verbose=0).history
+    assert history["masked_lm"][-1] < history["masked_lm"][0] - 0.1
 
 
 @pytest.mark.parametrize(

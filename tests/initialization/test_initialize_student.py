@@ -104,9 +104,7 @@ def test_a_wrong_plan_is_refused_before_the_first_step(teacher, batches):
 
 def test_only_a_distiller_has_a_student(teacher, batches):
     teacher.compile("sgd", jit_compile=False)
-    with pytest.raises(
-        ValueError, match="`fit` of a `Distiller`.*BertMaskedLM"
-    ):
+    with pytest.raises(ValueError, match="`Distiller`.*BertMaskedLM"):
         teacher.fit(
             batches, callbacks=[kd.InitializeStudent("first")], verbose=0
         )

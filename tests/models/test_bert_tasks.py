@@ -28,7 +28,7 @@ def test_loss_is_the_cross_entropy_at_masked_positions(tiny_config, batches):
     logits = np.asarray(model(x)["logits"], "float64")
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     truth = np.take_along_axis(log_p, np.asarray(ids)[..., None], -1)[..., 0]
-    expected = -(truth * weights).sum() / np.sum(weights)
+    expected = -np.sum(truth * weights) / np.sum(weights)
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
