@@ -4,10 +4,12 @@
         saved_models/control --teacher saved_models/teacher
 
 All models meet the same text and the same masks. Writes evaluation.json and
-evaluation.png into the first run folder.
+evaluation.png, with the runs' learning curves, into the first run folder.
 """
 
+import csv
 import dataclasses
+import json
 import pathlib
 import sys
 
@@ -32,7 +34,7 @@ class Config:
         block_length: Tokens in a sequence.
         batch_size: Sequences in a batch.
         validation_batches: Batches of held-out text.
-        seed: Unused order of the corpus.
+        seed: Of the order of batches that are not used here.
         smoke: A few short batches.
     """
 
@@ -70,7 +72,8 @@ def main(config):
         results[folder] = kd.evaluate(model, batches.held_out, beside)
     results = kd.compare(
         results,
-        figure=first / "evaluation.png",
+        {folder: learning_curve(folder) for folder in config.runs},
+        first / "evaluation.png",
         title="held-out text, fixed masks",
     )
     write_json(first / "evaluation.json", results)
@@ -87,6 +90,18 @@ def load_model(folder):
         "`--runs` and `--teacher` must be run folders with student.keras or "
         f"teacher.keras. Received: {folder}"
     )
+
+
+def learning_curve(folder):
+    """Pairs of step and held-out masked cross-entropy, of a run's history."""
+    settings = json.loads(pathlib.Path(folder, "config.json").read_text())
+    every = max(1, settings["steps"] // settings["validations"])
+    with open(pathlib.Path(folder, "history.csv"), encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        (every * (index + 1), float(row.get("val_masked_lm", row["val_loss"])))
+        for index, row in enumerate(rows)
+    ]
 
 
 if __name__ == "__main__":

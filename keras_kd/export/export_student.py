@@ -9,6 +9,7 @@ import tempfile
 import keras
 import numpy as np
 import tensorflow as tf
+from keras_kd.export.in_graph_tokenizer import InGraphTokenizer
 from keras_kd.export.model_card import model_card
 from keras_kd.export.signatures import text_signatures, token_ids_signature
 
@@ -87,8 +88,8 @@ def _write_saved_model(student, tokenizer, path):
     archive.track(student)
     function, signature = token_ids_signature(student)
     archive.add_endpoint("serving_default", function, signature)
-    functions, in_graph = text_signatures(student, tokenizer)
-    archive.in_graph_tokenizer = in_graph
+    archive.tokenizer = InGraphTokenizer(tokenizer)
+    functions = text_signatures(student, tokenizer, archive.tokenizer)
     for name, (function, signature) in functions.items():
         archive.add_endpoint(name, function, signature)
     archive.write_out(str(path), verbose=False)

@@ -1,6 +1,5 @@
 """Signatures of the SavedModel: token ids in, or text in."""
 
-import keras_hub
 import tensorflow as tf
 
 TOP_K = 5
@@ -26,37 +25,29 @@ def token_ids_signature(student):
     return serve, [signature]
 
 
-def text_signatures(student, tokenizer):
+def text_signatures(student, tokenizer, in_graph):
     """Text in: what stands for [MASK], and an embedding of the text.
 
-    The vocabulary runs inside the graph, by tensorflow_text's ops: whoever
-    loads the SavedModel imports tensorflow_text first. Texts are cut at the
-    student's longest sequence.
+    Texts are cut at the student's longest sequence.
 
     Args:
         student: `BertMaskedLM`.
         tokenizer: `WordPieceTokenizer`.
+        in_graph: `InGraphTokenizer` of it.
 
     Returns:
         Dict of name to pair of function and input signature:
         `fill_mask`, text (B,) to `tokens` and `scores` (B, M, 5), best first,
         M the most [MASK]s in a text of the batch, "" and 0 where a text has
         fewer; `embed`, text (B,) to `embedding` (B, D), the mean of the last
-        hidden states, of length 1. Third, the in-graph tokenizer, to be
-        tracked with them.
+        hidden states, of length 1.
     """
     vocabulary = tokenizer.vocabulary
-    in_graph = keras_hub.tokenizers.BertTokenizer(
-        vocabulary=vocabulary,
-        lowercase=tokenizer.lowercase,
-        strip_accents=tokenizer.lowercase,
-        special_tokens_in_strings=True,
-    )
     longest = student.config.max_sequence_length
     mask_id, pad_id = tokenizer.mask_id, tokenizer.pad_id
 
     def batch_of(text):
-        ids = tf.cast(in_graph(text), tf.int32)[:, : longest - 2]
+        ids = in_graph(text)[:, : longest - 2]
         edge = tf.ones_like(text, tf.int32)[:, None]
         ids = tf.concat(
             [edge * tokenizer.cls_id, ids, edge * tokenizer.sep_id], axis=1
@@ -94,4 +85,4 @@ def text_signatures(student, tokenizer):
     return {
         "fill_mask": (fill_mask, signature),
         "embed": (embed, signature),
-    }, in_graph
+    }

@@ -1,5 +1,6 @@
 import errno
 import json
+import resource
 import subprocess
 import sys
 
@@ -120,15 +121,29 @@ def test_another_vocabulary_is_refused(student, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("step", ["_write_saved_model", "model_card"])
 def test_a_full_disk_leaves_nothing_half_written(
-    student, tmp_path, tokenizer, monkeypatch
+    student, tmp_path, tokenizer, monkeypatch, step
 ):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(keras.export.ExportArchive, "write_out", full)
+    monkeypatch.setattr(MODULE, step, full)
     with pytest.raises(OSError, match="`folder` could not be written.*space"):
         kd.export_student(student, tmp_path / "out", tokenizer)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_disk_that_takes_only_small_files_leaves_nothing(
+    student, tmp_path, tokenizer
+):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+        with pytest.raises(OSError, match="`folder` could not be written"):
+            kd.export_student(student, tmp_path / "out", tokenizer)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list((tmp_path / "out").iterdir()) == []
 
 

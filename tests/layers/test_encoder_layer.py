@@ -63,7 +63,7 @@ def test_it_is_the_float64_block_with_padding(layer, x):
     expected = reference(layer, x.astype("float64"), MASK)
     real = MASK > 0
     np.testing.assert_allclose(
-        np.asarray(found)[real], expected[real], rtol=1e-3, atol=1e-4
+        np.asarray(found)[real], expected[real], rtol=1e-5, atol=1e-5
     )
 
 
