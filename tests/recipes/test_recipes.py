@@ -89,6 +89,14 @@ def test_evaluate_student_compares_runs(student_run, teacher_run, corpus):
     assert (student_run / "evaluation.png").exists()
 
 
+def test_a_learning_curve_is_held_out_masked_lm_by_step(tmp_path):
+    (tmp_path / "config.json").write_text('{"steps": 20, "validations": 2}')
+    rows = "epoch,loss,val_loss,val_masked_lm\n0,9,8,3.5\n1,7,6,3.25\n"
+    (tmp_path / "history.csv").write_text(rows)
+    found = evaluate_student.learning_curve(tmp_path)
+    assert found == [(10, 3.5), (20, 3.25)]
+
+
 def test_export_student_exports_a_run(student_run):
     export_student.main(export_student.Config(run=str(student_run)))
     assert (student_run / "export" / "saved_model" / "saved_model.pb").exists()
