@@ -12,14 +12,15 @@ recipes/README.md.
 import dataclasses
 import pathlib
 import sys
+from typing import Literal
 
 import keras_kd as kd
 import keras
 
 from run_folder import (
-    adamw,
     jit_compile,
     log_callbacks,
+    make_optimizer,
     open_run_folder,
     read_config,
     write_json,
@@ -55,7 +56,8 @@ class Config:
         steps: Training steps.
         validations: How often held-out text is looked at.
         validation_batches: Batches of it.
-        learning_rate: Highest learning rate of AdamW.
+        optimizer: Muon needs half the steps of AdamW, each a little dearer.
+        learning_rate: Highest learning rate of Muon; AdamW wants a third.
         seed: Of weights, order, masks.
         precision: Keras's policy, such as mixed_bfloat16: twice as fast with
             --jit-compile False on processors that have it.
@@ -82,7 +84,8 @@ class Config:
     steps: int = 1000
     validations: int = 10
     validation_batches: int = 40
-    learning_rate: float = 1e-3
+    optimizer: Literal["muon", "adamw"] = "muon"
+    learning_rate: float = 2e-3
     seed: int = 0
     precision: str = "float32"
     jit_compile: bool | None = None
@@ -136,7 +139,7 @@ def main(config):
     batches = make_batches(config, folder, tokenizer, train, held_out)
 
     distiller.compile(
-        adamw(config.learning_rate, config.steps),
+        make_optimizer(config.optimizer, config.learning_rate, config.steps),
         jit_compile=jit_compile(config),
     )
     start = kd.InitializeStudent(config.plan, verbose=1)

@@ -19,9 +19,9 @@ import keras
 import tensorflow as tf
 
 from run_folder import (
-    adamw,
     jit_compile,
     log_callbacks,
+    make_optimizer,
     open_run_folder,
     read_config,
     write_json,
@@ -67,23 +67,23 @@ class Config:
     text_column: str = "text"
     run: str = "saved_models/quickstart"
     overwrite: bool = False
-    vocabulary_size: int = 8000
+    vocabulary_size: int = 4000
     teacher_layers: int = 4
     student_layers: int = 2
     hidden_dim: int = 128
     num_heads: int = 4
     layer_drop: float = 0.2
-    initializer_range: float = 0.05
+    initializer_range: float = 0.03
     sinusoidal_positions: bool = True
     plan: str | tuple[int, ...] = "every_other"
     block_length: int = 64
-    batch_size: int = 16
-    teacher_steps: int = 3000
-    steps: int = 600
+    batch_size: int = 32
+    teacher_steps: int = 1500
+    steps: int = 400
     validations: int = 5
-    validation_batches: int = 60
+    validation_batches: int = 30
     teacher_learning_rate: float = 2e-3
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     seed: int = 0
     jit_compile: bool | None = None
     smoke: bool = False
@@ -144,7 +144,9 @@ def main(config):
     teacher = kd.BertMaskedLM(shape, seed=config.seed)
     teacher_config = dataclasses.replace(config, steps=config.teacher_steps)
     teacher.compile(
-        adamw(config.teacher_learning_rate, config.teacher_steps),
+        make_optimizer(
+            "muon", config.teacher_learning_rate, config.teacher_steps
+        ),
         jit_compile=jit_compile(config),
     )
     fit(teacher, batches, teacher_config, log_callbacks(folder / "teacher"))
@@ -198,7 +200,7 @@ def train_student(config, folder, batches, teacher, plan, alphas):
     )
     distiller = kd.Distiller(teacher, student, **kd.distilbert_losses(**alphas))
     distiller.compile(
-        adamw(config.learning_rate, config.steps),
+        make_optimizer("muon", config.learning_rate, config.steps),
         jit_compile=jit_compile(config),
     )
     history = fit(

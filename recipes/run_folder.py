@@ -78,45 +78,31 @@ def log_callbacks(folder):
     ]
 
 
-def adamw(learning_rate, steps):
-    """AdamW with linear warm-up and cosine decay to 0; biases not decayed."""
-    optimizer = keras.optimizers.AdamW(
-        warm_up_and_decay(learning_rate, steps),
-        weight_decay=0.01,
-        beta_2=0.98,
-        epsilon=1e-6,
-        global_clipnorm=1.0,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+def make_optimizer(name, learning_rate, steps):
+    """Muon or AdamW, warmed up and decayed over `steps`.
 
-
-def muon(learning_rate, steps):
-    """Muon for the matrices of the layers, AdamW at a third for the rest.
-
-    Source: Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/
+    Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/)
+    moves the matrices of the layers, AdamW at a third of its rate the rest.
     """
-    optimizer = keras.optimizers.Muon(
-        warm_up_and_decay(learning_rate, steps),
-        adam_lr_ratio=1 / 3,
-        weight_decay=0.01,
-        adam_weight_decay=0.01,
-        adam_beta_2=0.98,
-        epsilon=1e-6,
-        global_clipnorm=1.0,
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        decay_steps=max(1, steps - steps // 20),
+        warmup_target=learning_rate,
+        warmup_steps=steps // 20,
     )
+    shared = {"weight_decay": 0.01, "epsilon": 1e-6, "global_clipnorm": 1.0}
+    if name == "muon":
+        optimizer = keras.optimizers.Muon(
+            schedule,
+            adam_lr_ratio=1 / 3,
+            adam_weight_decay=0.01,
+            adam_beta_2=0.98,
+            **shared,
+        )
+    else:
+        optimizer = keras.optimizers.AdamW(schedule, beta_2=0.98, **shared)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
-
-
-def warm_up_and_decay(learning_rate, steps, warm_up=0.05):
-    """Linear to `learning_rate`, then a half cosine to 0 at `steps`."""
-    return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        decay_steps=max(1, steps - int(warm_up * steps)),
-        warmup_target=learning_rate,
-        warmup_steps=int(warm_up * steps),
-    )
 
 
 def jit_compile(config):

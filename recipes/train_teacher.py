@@ -16,10 +16,9 @@ import keras_kd as kd
 import keras
 
 from run_folder import (
-    adamw,
     jit_compile,
     log_callbacks,
-    muon,
+    make_optimizer,
     open_run_folder,
     read_config,
     write_json,
@@ -130,9 +129,8 @@ def main(config):
     teacher = kd.BertMaskedLM(
         shape(tokenizer.vocabulary_size), seed=config.seed
     )
-    optimizer = {"muon": muon, "adamw": adamw}[config.optimizer]
     teacher.compile(
-        optimizer(config.learning_rate, config.steps),
+        make_optimizer(config.optimizer, config.learning_rate, config.steps),
         jit_compile=jit_compile(config),
     )
     fit(teacher, batches, config, log_callbacks(folder))

@@ -1,9 +1,11 @@
 import dataclasses
 import json
 
+import keras
+import numpy as np
 import pytest
 
-from run_folder import open_run_folder, read_config
+from run_folder import make_optimizer, open_run_folder, read_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,3 +74,21 @@ def test_a_run_that_is_there_is_kept_without_overwrite(tmp_path):
     assert (folder / "student.keras").read_text() == "precious"
     open_run_folder(dataclasses.replace(config, overwrite=True))
     assert [path.name for path in folder.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_the_learning_rate_warms_up_and_decays(name):
+    optimizer = make_optimizer(name, 0.4, 100)
+    schedule = optimizer._learning_rate
+    found = [float(schedule(step)) for step in (0, 1, 5, 100)]
+    np.testing.assert_allclose(found, [0, 0.08, 0.4, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_an_optimizer_decays_kernels_but_no_biases(name):
+    model = keras.Sequential([keras.layers.Dense(3), keras.layers.Dense(2)])
+    model.build((None, 4))
+    optimizer = make_optimizer(name, 0.4, 100)
+    optimizer.build(model.trainable_variables)
+    decayed = [optimizer._use_weight_decay(v) for v in model.trainable_weights]
+    assert decayed == [True, False, True, False]
