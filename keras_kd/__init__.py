@@ -33,6 +33,7 @@ from keras_kd.initialization import (
     PLANS,
     InitializationPlan,
     InitializeStudent,
+    choose_layers,
     extract_student,
     make_plan,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "InitializationPlan",
     "InitializeStudent",
     "extract_student",
+    "choose_layers",
     "make_plan",
     "Perplexity",
     "TeacherAgreement",

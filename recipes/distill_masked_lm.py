@@ -21,7 +21,7 @@ from run_folder import (
     jit_compile,
     log_callbacks,
     make_optimizer,
-    open_run_folder,
+    new_run_folder,
     read_config,
     write_json,
 )
@@ -134,9 +134,10 @@ def main(config):
         ),
     )
     train, held_out = read_corpora(config)
-    folder = open_run_folder(config)
-    tokenizer.save(folder)
-    batches = make_batches(config, folder, tokenizer, train, held_out)
+    folder = pathlib.Path(config.run)
+    with new_run_folder(config) as beside:
+        tokenizer.save(beside)
+        batches = make_batches(config, beside, tokenizer, train, held_out)
 
     distiller.compile(
         make_optimizer(config.optimizer, config.learning_rate, config.steps),

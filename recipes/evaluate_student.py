@@ -59,7 +59,8 @@ def main(config):
         config = dataclasses.replace(config, **SMOKE)
     folders = [*([config.teacher] if config.teacher else []), *config.runs]
     models = {folder: load_model(folder) for folder in folders}
-    tokenizer = kd.WordPieceTokenizer.load(folders[0])
+    tokenizer = load_tokenizer(folders)
+    curves = {folder: learning_curve(folder) for folder in config.runs}
     train, held_out = read_corpora(config)
     first = pathlib.Path(config.runs[0])
     batches = make_batches(
@@ -72,7 +73,7 @@ def main(config):
         results[folder] = kd.evaluate(model, batches.held_out, beside)
     results = kd.compare(
         results,
-        {folder: learning_curve(folder) for folder in config.runs},
+        {folder: curve for folder, curve in curves.items() if curve},
         first / "evaluation.png",
         title="held-out text, fixed masks",
     )
@@ -92,11 +93,31 @@ def load_model(folder):
     )
 
 
+def load_tokenizer(folders):
+    """The tokenizer of all runs, which must be one and the same."""
+    tokenizers = [kd.WordPieceTokenizer.load(folder) for folder in folders]
+    for folder, tokenizer in zip(folders, tokenizers, strict=True):
+        if tokenizer.backend.to_str() != tokenizers[0].backend.to_str():
+            sys.exit(
+                "`--runs` and `--teacher` must share one tokenizer. Expected "
+                f"that of {folders[0]}. Received: another in {folder}"
+            )
+    return tokenizers[0]
+
+
 def learning_curve(folder):
-    """Pairs of step and held-out masked cross-entropy, of a run's history."""
-    settings = json.loads(pathlib.Path(folder, "config.json").read_text())
-    every = max(1, settings["steps"] // settings["validations"])
-    with open(pathlib.Path(folder, "history.csv"), encoding="utf-8") as file:
+    """Pairs of step and held-out masked cross-entropy, of a run's history.
+
+    Empty where the folder has no history, as an export.
+    """
+    config, history = (
+        pathlib.Path(folder, name) for name in ("config.json", "history.csv")
+    )
+    if not (config.exists() and history.exists()):
+        return []
+    settings = json.loads(config.read_text("utf-8"))
+    every = settings["steps"] // settings["validations"]
+    with history.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [
         (every * (index + 1), float(row.get("val_masked_lm", row["val_loss"])))

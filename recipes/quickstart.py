@@ -13,6 +13,7 @@ student as .keras and SavedModel with tokenizer files and a model card.
 """
 
 import dataclasses
+import pathlib
 
 import keras_kd as kd
 import keras
@@ -22,7 +23,7 @@ from run_folder import (
     jit_compile,
     log_callbacks,
     make_optimizer,
-    open_run_folder,
+    new_run_folder,
     read_config,
     write_json,
 )
@@ -131,14 +132,17 @@ def main(config):
         num_segments=0,
         dropout=0.0,
     )
+    shape.with_layers(config.student_layers)  # wrong sizes or plans end here
+    kd.choose_layers(config.plan, config.teacher_layers, config.student_layers)
     train, held_out = read_corpora(config)
-    folder = open_run_folder(config)
+    folder = pathlib.Path(config.run)
     print("1/6  tokenizer and blocks")
-    tokenizer = kd.WordPieceTokenizer.train(train, config.vocabulary_size)
+    with new_run_folder(config) as beside:
+        tokenizer = kd.WordPieceTokenizer.train(train, config.vocabulary_size)
+        batches = make_batches(config, beside, tokenizer, train, held_out)
     shape = dataclasses.replace(
         shape, vocabulary_size=tokenizer.vocabulary_size
     )
-    batches = make_batches(config, folder, tokenizer, train, held_out)
 
     print(f"2/6  LayerDrop teacher, {config.teacher_layers} layers")
     teacher = kd.BertMaskedLM(shape, seed=config.seed)

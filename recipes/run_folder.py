@@ -5,15 +5,18 @@ are overridden by `--config run.json`, and that by flags.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import shutil
 import sys
+import typing
 
 import keras_kd as kd
 import keras
+import typeguard
 import tyro
 
 
@@ -31,13 +34,7 @@ def read_config(config_class, description):
             fields = json.loads(found.config.read_text("utf-8"))
         except (OSError, json.JSONDecodeError) as error:
             sys.exit(f"`--config` must be a JSON file: {error}")
-        known = [field.name for field in dataclasses.fields(config_class)]
-        unknown = sorted(set(fields) - set(known))
-        if unknown:
-            sys.exit(
-                f"`--config` must hold fields of this recipe: {known}. "
-                f"Received: {unknown} in {found.config}"
-            )
+        fields = check_fields(config_class, fields, found.config)
     default = config_class(**fields)
     usage = f"{description}\n\n--config FILE reads fields from a JSON file."
     return tyro.cli(
@@ -45,22 +42,95 @@ def read_config(config_class, description):
     )
 
 
-def open_run_folder(config):
-    """Makes `config.run`, writes `config.json` into it, and returns it.
+def check_fields(config_class, fields, file):
+    """The fields of a JSON file, of the types that the recipe's `Config` has.
 
-    A folder that already holds a run is refused without `--overwrite`.
+    One that is unknown, or of another type, ends the program.
+    """
+    types = typing.get_type_hints(config_class)
+    if not isinstance(fields, dict) or set(fields) - set(types):
+        unknown = sorted(set(fields) - set(types))
+        sys.exit(
+            f"`--config` must hold fields of this recipe: {list(types)}. "
+            f"Received: {unknown} in {file}"
+        )
+    checked = {}
+    for name, value in fields.items():
+        value = tuple(value) if isinstance(value, list) else value
+        try:
+            checked[name] = typeguard.check_type(
+                value,
+                types[name],
+                collection_check_strategy=typeguard.CollectionCheckStrategy.ALL_ITEMS,
+            )
+        except typeguard.TypeCheckError:
+            sys.exit(
+                f"`--config` must hold {types[name]} as `{name}`. "
+                f"Received: {value!r} in {file}"
+            )
+    return checked
+
+
+@contextlib.contextmanager
+def new_run_folder(config):
+    """Makes the folder of a run: written beside, renamed when it is whole.
+
+    The block under `with` prepares the run (tokenizer, tokens). Where it
+    fails, nothing of it is left, and a run to be replaced is still there.
+    `config.json`, which `--config` reads, is written last.
+
+    Yields:
+        The folder to write into; after the block it is `config.run`.
     """
     folder = pathlib.Path(config.run)
-    if folder.exists() and any(folder.iterdir()):
-        if not config.overwrite:
+    check_run_folder(folder, config)
+    beside = folder.with_name(f".{folder.name}-{os.getpid()}")
+    old = folder.with_name(f".{folder.name}-{os.getpid()}-old")
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        fields = dataclasses.asdict(config)
+        fields.pop("overwrite")  # said anew each time
+        write_json(beside / "config.json", fields)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(beside, folder)
+    finally:
+        if old.exists() and not folder.exists():
+            os.replace(old, folder)
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_run_folder(folder, config):
+    """Ends the program where a run folder may not be made or replaced."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        sys.exit(f"`--run` must be a folder. Received: {folder}, a file")
+    if not any(folder.iterdir()):
+        return
+    if not config.overwrite:
+        sys.exit(
+            "`--run` must be a new folder, or be given with --overwrite. "
+            f"Received: {folder}, which already holds files"
+        )
+    if not (folder / "config.json").exists():
+        sys.exit(
+            "`--overwrite` replaces a run, a folder with config.json. "
+            f"Received: {folder}, which holds something else"
+        )
+    in_use = [pathlib.Path.cwd()]
+    for name in ("teacher", "tokenizer", "corpus", "validation_corpus"):
+        inputs = getattr(config, name, None) or ()
+        inputs = [inputs] if isinstance(inputs, str) else inputs
+        in_use.extend(map(pathlib.Path, inputs))
+    for path in in_use:
+        if path.resolve().is_relative_to(folder.resolve()):
             sys.exit(
-                "`--run` must be a new folder, or be given with --overwrite. "
-                f"Received: {folder}, which already holds a run"
+                "`--overwrite` must not replace what is in use. "
+                f"Received: --run {folder}, which holds {path}"
             )
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "config.json", dataclasses.asdict(config))
-    return folder
 
 
 def write_json(path, content):

@@ -1,10 +1,14 @@
 """From a recipe's text to its batches. Not a recipe.
 
 The config fields it reads: corpus, validation_corpus, text_column,
-block_length, batch_size, validation_batches, seed.
+block_length, batch_size, validation_batches, seed; and for `fit`, steps and
+validations.
 """
 
+import collections.abc
 import dataclasses
+import functools
+import sys
 
 import keras_kd as kd
 import tensorflow as tf
@@ -15,18 +19,47 @@ class TextBatches:
     """What a masked-LM recipe trains and validates on.
 
     Args:
-        train: Dataset, every iteration an epoch.
+        train: Function that makes the Dataset, each time from its first
+            epoch: models fitted one after another meet the same batches.
         held_out: Dataset with fixed masks.
         unigram: Dict, the unigram baseline on `held_out`.
     """
 
-    train: tf.data.Dataset
+    train: collections.abc.Callable[[], tf.data.Dataset]
     held_out: tf.data.Dataset
     unigram: dict
 
 
+def check_sizes(config):
+    """Ends the program where batches cannot have the sizes asked for."""
+    for name in ("batch_size", "validation_batches"):
+        if getattr(config, name) < 1:
+            flag = name.replace("_", "-")
+            sys.exit(
+                f"`--{flag}` must be at least 1. "
+                f"Received: {getattr(config, name)}"
+            )
+    if config.block_length < kd.TokenStore.SHORTEST_BLOCK:
+        sys.exit(
+            "`--block-length` must be at least "
+            f"{kd.TokenStore.SHORTEST_BLOCK}. Received: {config.block_length}"
+        )
+    for name in ("steps", "teacher_steps"):
+        steps = getattr(config, name, None)
+        if steps is None:
+            continue
+        validations = config.validations
+        if validations < 1 or steps < validations or steps % validations:
+            flag = name.replace("_", "-")
+            sys.exit(
+                f"`--{flag}` must be a multiple of --validations, both at "
+                f"least 1. Received: {steps} and {validations}"
+            )
+
+
 def read_corpora(config):
     """Training and held-out documents of a recipe's config."""
+    check_sizes(config)
     column = config.text_column
     if config.validation_corpus:
         train = kd.read_documents(config.corpus, text_column=column)
@@ -47,9 +80,14 @@ def make_batches(config, folder, tokenizer, train, held_out):
         )
         for name, documents in (("train", train), ("held_out", held_out))
     }
-    train_batches = kd.masked_lm_batches(
-        stores["train"], tokenizer, config.batch_size, seed=config.seed
+    make_train = functools.partial(
+        kd.masked_lm_batches,
+        stores["train"],
+        tokenizer,
+        config.batch_size,
+        seed=config.seed,
     )
+    make_train()  # a corpus too small for one batch ends the program here
     held_out_batches = kd.masked_lm_batches(
         stores["held_out"],
         tokenizer,
@@ -64,14 +102,14 @@ def make_batches(config, folder, tokenizer, train, held_out):
         f"{len(stores['train']):,} blocks; unigram baseline "
         f"{unigram['masked_cross_entropy']:.3f} nats on held-out text"
     )
-    return TextBatches(train_batches, held_out_batches, unigram)
+    return TextBatches(make_train, held_out_batches, unigram)
 
 
 def fit(model, batches, config, callbacks):
     """Stock `fit` for `config.steps` steps, validated along the way."""
     return model.fit(
-        batches.train.repeat(),
-        steps_per_epoch=max(1, config.steps // config.validations),
+        batches.train().repeat(),
+        steps_per_epoch=config.steps // config.validations,
         epochs=config.validations,
         validation_data=batches.held_out,
         callbacks=callbacks,

@@ -10,6 +10,7 @@ Commands with time, hardware and results: recipes/README.md.
 
 import dataclasses
 import functools
+import pathlib
 from typing import Literal
 
 import keras_kd as kd
@@ -19,7 +20,7 @@ from run_folder import (
     jit_compile,
     log_callbacks,
     make_optimizer,
-    open_run_folder,
+    new_run_folder,
     read_config,
     write_json,
 )
@@ -117,14 +118,16 @@ def main(config):
         **size,
     )
     shape(config.vocabulary_size)  # a wrong field ends the program here
-    folder = open_run_folder(config)
-
-    if config.tokenizer:
-        tokenizer = kd.WordPieceTokenizer.load(config.tokenizer)
-    else:
-        tokenizer = kd.WordPieceTokenizer.train(train, config.vocabulary_size)
-    tokenizer.save(folder)
-    batches = make_batches(config, folder, tokenizer, train, held_out)
+    folder = pathlib.Path(config.run)
+    with new_run_folder(config) as beside:
+        if config.tokenizer:
+            tokenizer = kd.WordPieceTokenizer.load(config.tokenizer)
+        else:
+            tokenizer = kd.WordPieceTokenizer.train(
+                train, config.vocabulary_size
+            )
+        tokenizer.save(beside)
+        batches = make_batches(config, beside, tokenizer, train, held_out)
 
     teacher = kd.BertMaskedLM(
         shape(tokenizer.vocabulary_size), seed=config.seed

@@ -8,7 +8,6 @@ import shutil
 
 import numpy as np
 
-SHORTEST_BLOCK = 8  # tokens, [CLS] and [SEP] included
 _FILES = {"blocks.bin", "token_counts.npy", "manifest.json"}
 
 
@@ -29,6 +28,8 @@ class TokenStore:
     Raises:
         FileNotFoundError: If there is no whole store.
     """
+
+    SHORTEST_BLOCK = 8  # tokens, [CLS] and [SEP] included
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -63,9 +64,9 @@ class TokenStore:
                 store, or the documents hold fewer tokens than one short block
                 needs.
         """
-        if block_length < SHORTEST_BLOCK:
+        if block_length < cls.SHORTEST_BLOCK:
             raise ValueError(
-                f"`block_length` must be at least {SHORTEST_BLOCK}. "
+                f"`block_length` must be at least {cls.SHORTEST_BLOCK}. "
                 f"Received: {block_length}"
             )
         folder = pathlib.Path(folder)
@@ -121,8 +122,8 @@ def _write_files(folder, documents, tokenizer, block_length):
             blocks += len(some)
     if not blocks:
         raise ValueError(
-            "`documents` must hold at least "
-            f"{SHORTEST_BLOCK - 2} tokens. Received: fewer"
+            f"`documents` must hold at least {TokenStore.SHORTEST_BLOCK - 2} "
+            f"tokens. Received: fewer, in {repr(documents)[:1000]}"
         )
     np.save(folder / "token_counts.npy", counts)
     manifest = {
@@ -159,7 +160,7 @@ def pack_blocks(documents, tokenizer, block_length, blocks_at_once=1024):
     if whole:
         yield _frame(running[:whole].reshape(-1, inner), tokenizer)
     rest = running[whole:]
-    if len(rest) >= SHORTEST_BLOCK - 2:
+    if len(rest) >= TokenStore.SHORTEST_BLOCK - 2:
         block = _frame(rest[None], tokenizer)
         padding = block_length - block.shape[1]
         yield np.pad(

@@ -87,10 +87,24 @@ class InitializationPlan:
         """Writes the teacher's values into the student.
 
         Raises:
-            ValueError: If a shape does not fit; nothing is written then.
+            ValueError: If a name is unknown or a shape does not fit; nothing
+                is written then.
         """
         variables = teacher.named_variables()
         targets = student.named_variables()
+        asked = {s.name for s in self.sources.values()} | {
+            s.add_row[0] for s in self.sources.values() if s.add_row
+        }
+        for who, known, names in (
+            ("teacher", variables, asked),
+            ("student", targets, set(self.sources)),
+        ):
+            if names - set(known):
+                raise ValueError(
+                    f"Plan {self.name!r} does not fit `{who}`: expected "
+                    f"variables of {list(known)}. "
+                    f"Received: {sorted(names - set(known))}"
+                )
         values = {n: s.value(variables) for n, s in self.sources.items()}
         for name, value in values.items():
             if tuple(targets[name].shape) != value.shape:
@@ -105,9 +119,9 @@ class InitializationPlan:
     def print(self, console=None):
         """Prints the plan, one line a student variable, as a table."""
         kept = self.layers_to_keep
-        title = f"{self.name}: " + (
-            f"teacher layers {list(kept)}" if kept else PLANS[self.name]
-        )
+        layers = f"teacher layers {list(kept)}" if kept else None
+        what = layers or PLANS.get(self.name, "no layers copied")
+        title = f"{self.name}: {what}"
         table = Table("student variable", "starts from", title=title)
         for name, source in self.sources.items():
             table.add_row(name, str(source))

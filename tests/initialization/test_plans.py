@@ -3,7 +3,7 @@ import io
 import keras_kd as kd
 import numpy as np
 import pytest
-from keras_kd.initialization import Source, choose_layers
+from keras_kd.initialization import Source
 from rich.console import Console
 
 
@@ -27,13 +27,13 @@ from rich.console import Console
     ],
 )
 def test_layers_by_hand(plan, teacher, student, expected):
-    assert choose_layers(plan, teacher, student) == expected
+    assert kd.choose_layers(plan, teacher, student) == expected
 
 
 @pytest.mark.parametrize("plan", ["first", "last", "every_other", "both_ends"])
 @pytest.mark.parametrize("depth", [1, 2, 5, 12])
 def test_full_depth_is_every_layer_in_order(plan, depth):
-    assert choose_layers(plan, depth, depth) == tuple(range(depth))
+    assert kd.choose_layers(plan, depth, depth) == tuple(range(depth))
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_full_depth_is_every_layer_in_order(plan, depth):
 )
 def test_plans_that_cannot_be_are_refused(plan, message):
     with pytest.raises(ValueError, match=message):
-        choose_layers(plan, 4, 2)
+        kd.choose_layers(plan, 4, 2)
 
 
 def test_a_student_deeper_than_its_teacher_is_refused():
     with pytest.raises(ValueError, match="at most the teacher's 2 layers"):
-        choose_layers("first", 2, 3)
+        kd.choose_layers("first", 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -145,3 +145,26 @@ def test_a_plan_prints_as_a_table(tiny_config):
     ]
     assert row in lines
     assert "position/embeddings + embeddings/segment" in out.getvalue()
+
+
+def test_a_plan_of_ones_own_prints_too():
+    out = io.StringIO()
+    kd.InitializationPlan("mine", None, {}).print(Console(file=out, width=80))
+    assert "mine: no layers copied" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("target", "source", "who"),
+    [
+        ("nothing", "embeddings/norm/gamma", "student"),
+        ("embeddings/norm/gamma", "nothing", "teacher"),
+    ],
+)
+def test_a_plan_with_unknown_variables_is_refused(
+    tiny_config, target, source, who
+):
+    teacher = kd.BertMaskedLM(tiny_config, seed=0)
+    student = kd.BertMaskedLM(tiny_config, seed=1)
+    plan = kd.InitializationPlan("mine", None, {target: Source(source)})
+    with pytest.raises(ValueError, match=f"`{who}`.*Received: .'nothing'"):
+        plan.apply(teacher, student)

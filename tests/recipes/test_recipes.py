@@ -1,18 +1,23 @@
 """Each recipe runs, in miniature, as a user would run them in turn."""
 
+import dataclasses
 import json
 import pathlib
 import subprocess
 import sys
 
+import keras_kd as kd
 import benchmark_layer_drop
 import distill_masked_lm
 import evaluate_student
 import export_student
 import keras
+import numpy as np
 import pytest
 import quickstart
 import train_teacher
+
+from text_batches import make_batches, read_corpora
 
 RECIPES = pathlib.Path(quickstart.__file__).parent
 NAMES = sorted(
@@ -95,6 +100,90 @@ def test_a_learning_curve_is_held_out_masked_lm_by_step(tmp_path):
     (tmp_path / "history.csv").write_text(rows)
     found = evaluate_student.learning_curve(tmp_path)
     assert found == [(10, 3.5), (20, 3.25)]
+
+
+def test_a_run_without_history_has_no_curve(tmp_path):
+    assert evaluate_student.learning_curve(tmp_path) == []
+
+
+def test_runs_of_two_tokenizers_are_not_compared(tmp_path):
+    for name, text in (("a", "one two three"), ("b", "four five six")):
+        tokenizer = kd.WordPieceTokenizer.train([text], vocabulary_size=40)
+        tokenizer.save(tmp_path / name)
+    folders = [str(tmp_path / name) for name in "ab"]
+    with pytest.raises(SystemExit, match="another in .*b"):
+        evaluate_student.load_tokenizer(folders)
+
+
+@pytest.mark.parametrize(
+    "field, value, message",
+    [
+        ("batch_size", 0, "`--batch-size` must be at least 1"),
+        ("validation_batches", 0, "`--validation-batches` must be at least 1"),
+        ("block_length", 7, "`--block-length` must be at least 8"),
+        ("validations", 0, "a multiple of --validations"),
+        ("steps", 3, "`--steps` must be a multiple.*Received: 3 and 2"),
+        ("teacher_steps", 1, "`--teacher-steps` must be a multiple"),
+    ],
+)
+def test_wrong_sizes_end_before_any_work(
+    monkeypatch, corpus, tmp_path, field, value, message
+):
+    monkeypatch.setitem(quickstart.SMOKE, field, value)
+    config = quickstart.Config(
+        corpus=(corpus,), run=str(tmp_path / "run"), smoke=True
+    )
+    with pytest.raises(SystemExit, match=message):
+        quickstart.main(config)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "field, value, message",
+    [
+        ("plan", "evry_other", "`plan` must be one of"),
+        ("plan", (0, 9), "indices from 0 to 3"),
+        ("student_layers", 5, "at most the teacher's 4 layers"),
+        ("student_layers", 0, "num_layers"),
+    ],
+)
+def test_a_wrong_student_ends_the_quickstart_before_its_teacher(
+    corpus, tmp_path, field, value, message
+):
+    config = quickstart.Config(
+        corpus=(corpus,), run=str(tmp_path / "run"), smoke=True
+    )
+    config = dataclasses.replace(config, **{field: value})
+    with pytest.raises(ValueError, match=message):
+        quickstart.main(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_held_out_text_too_short_is_named_and_leaves_nothing(corpus, tmp_path):
+    short = tmp_path / "short.txt"
+    short.write_text("alpha beta")
+    config = train_teacher.Config(
+        corpus=(corpus,),
+        validation_corpus=(str(short),),
+        run=str(tmp_path / "run"),
+        smoke=True,
+    )
+    with pytest.raises(ValueError, match="at least 6 tokens.*short.txt"):
+        train_teacher.main(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_models_fitted_in_turn_meet_the_same_batches(corpus, tmp_path):
+    config = train_teacher.Config(corpus=(corpus,), smoke=True, batch_size=8)
+    train, held_out = read_corpora(config)
+    tokenizer = kd.WordPieceTokenizer.train(train, 500)
+    batches = make_batches(config, tmp_path, tokenizer, train, held_out)
+    first, second = (
+        [x["token_ids"] for x, _, _ in batches.train().repeat().take(20)]
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert len(np.unique(np.array(first).sum((1, 2)))) > 10  # epochs differ
 
 
 def test_export_student_exports_a_run(student_run):

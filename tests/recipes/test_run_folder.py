@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from run_folder import make_optimizer, open_run_folder, read_config
+from run_folder import make_optimizer, new_run_folder, read_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,11 +16,18 @@ class Config:
         steps: How many.
         run: Run folder.
         overwrite: Replace it.
+        layers: Which, or all.
     """
 
     steps: int = 10
     run: str = "run"
     overwrite: bool = False
+    layers: str | tuple[int, ...] = "all"
+
+
+@dataclasses.dataclass(frozen=True)
+class WithTeacher(Config):
+    teacher: str = "teacher"
 
 
 def config_from(monkeypatch, *flags):
@@ -60,20 +67,104 @@ def test_a_config_that_is_no_json_is_refused(monkeypatch, tmp_path):
         config_from(monkeypatch, "--config", str(file))
 
 
-def test_a_run_that_is_there_is_kept_without_overwrite(tmp_path):
+@pytest.mark.parametrize(
+    "text, received",
+    [
+        ('{"steps": "20"}', "`steps`. Received: '20'"),
+        ('{"run": 5}', "`run`. Received: 5"),
+        ('{"layers": [0, "x"]}', r"`layers`. Received: \(0, 'x'\)"),
+        ("[1]", "fields of this recipe"),
+    ],
+)
+def test_a_field_of_another_type_is_refused(
+    monkeypatch, tmp_path, text, received
+):
+    file = tmp_path / "run.json"
+    file.write_text(text)
+    with pytest.raises(SystemExit, match=received):
+        config_from(monkeypatch, "--config", str(file))
+
+
+def test_a_written_config_is_read_back_without_overwrite(
+    monkeypatch, tmp_path, recwarn
+):
+    config = Config(7, str(tmp_path / "run"), overwrite=True, layers=(0, 2))
+    with new_run_folder(config):
+        pass
+    flags = ("--config", str(tmp_path / "run" / "config.json"))
+    found = config_from(monkeypatch, *flags)
+    assert found == dataclasses.replace(config, overwrite=False)
+    assert not recwarn.list
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Config of a run that is there, with a student in it."""
     config = Config(run=str(tmp_path / "run"))
-    folder = open_run_folder(config)
-    assert json.loads((folder / "config.json").read_text()) == {
-        "steps": 10,
-        "run": str(folder),
-        "overwrite": False,
-    }
-    (folder / "student.keras").write_text("precious")
-    with pytest.raises(SystemExit, match="already holds a run"):
-        open_run_folder(config)
-    assert (folder / "student.keras").read_text() == "precious"
-    open_run_folder(dataclasses.replace(config, overwrite=True))
-    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    with new_run_folder(config) as folder:
+        (folder / "student.keras").write_text("precious")
+    return config
+
+
+def files_of(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_run_that_is_there_is_kept_without_overwrite(run, tmp_path):
+    fields = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert fields == {"steps": 10, "run": run.run, "layers": "all"}
+    with pytest.raises(SystemExit, match="already holds files"):
+        with new_run_folder(run):
+            pass
+    assert (tmp_path / "run" / "student.keras").read_text() == "precious"
+
+
+def test_overwrite_replaces_a_run_once_the_new_one_is_ready(run, tmp_path):
+    run = dataclasses.replace(run, overwrite=True)
+    with pytest.raises(ValueError, match="no text"):
+        with new_run_folder(run):
+            raise ValueError("no text")
+    assert files_of(tmp_path) == ["run"]
+    assert files_of(tmp_path / "run") == ["config.json", "student.keras"]
+    with new_run_folder(run) as folder:
+        (folder / "vocab.txt").write_text("new")
+    assert files_of(tmp_path) == ["run"]
+    assert files_of(tmp_path / "run") == ["config.json", "vocab.txt"]
+
+
+def test_a_run_that_failed_leaves_its_name_free(tmp_path):
+    config = Config(run=str(tmp_path / "run"))
+    with pytest.raises(ValueError, match="no text"):
+        with new_run_folder(config):
+            raise ValueError("no text")
+    assert files_of(tmp_path) == []
+
+
+def test_overwrite_spares_what_is_no_run(tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    config = Config(run=str(tmp_path), overwrite=True)
+    with pytest.raises(SystemExit, match="holds something else"):
+        with new_run_folder(config):
+            pass
+    assert files_of(tmp_path) == ["thesis.txt"]
+    config = Config(run=str(tmp_path / "thesis.txt"), overwrite=True)
+    with pytest.raises(SystemExit, match="thesis.txt, a file"):
+        with new_run_folder(config):
+            pass
+
+
+def test_overwrite_spares_what_the_run_reads(run, tmp_path, monkeypatch):
+    teacher = str(tmp_path / "run")
+    config = WithTeacher(run=run.run, overwrite=True, teacher=teacher)
+    with pytest.raises(SystemExit, match="must not replace what is in use"):
+        with new_run_folder(config):
+            pass
+    monkeypatch.chdir(tmp_path / "run")
+    config = Config(run=".", overwrite=True)
+    with pytest.raises(SystemExit, match="must not replace what is in use"):
+        with new_run_folder(config):
+            pass
+    assert files_of(tmp_path / "run") == ["config.json", "student.keras"]
 
 
 @pytest.mark.parametrize("name", ["muon", "adamw"])
