@@ -21,6 +21,8 @@ def masked_lm_batches(
 
     Each time it is iterated is an epoch: blocks in another order, masked
     anew. Order and masks are a pure function of (seed, epoch, block index).
+    The dataset counts its epochs from `first_epoch` on, over all that iterate
+    it: for the same batches again, make another.
     Batches have one static shape, as XLA and LayerDrop want them.
 
     Args:
@@ -31,8 +33,9 @@ def masked_lm_batches(
         seed: Int >= 0, of order and masks.
         shuffle: Bool. False for evaluation: blocks in order and the same
             masks at each iteration, the blocks that do not fill the last
-            batch kept with weight 0 for what is missing. True: they wait for
-            another epoch.
+            batch kept with weight 0 for what is missing (a stock model's
+            `val_loss` counts that batch as a full one; `evaluate` and
+            `Distiller` count its tokens). True: they wait for another epoch.
         first_epoch: Int. Number of the first iteration, where training goes
             on after epochs done before.
 

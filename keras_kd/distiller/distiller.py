@@ -21,7 +21,9 @@ class Distiller(BackendStep, keras.Model):
 
     At each step the teacher runs once, in inference mode, outside of the
     gradient; the student once; total = Σ weight · term. Every term is logged
-    unweighted under its name, the total as `loss`. `x`, `y`, `sample_weight`
+    unweighted under its name, the total as `loss`; where batches are averaged,
+    each counts by its rows, so that one that is partly filled counts less.
+    `x`, `y`, `sample_weight`
     are those of `keras_kd.masked_lm_batches`. Metrics given to
     `compile(weighted_metrics=...)` see `mask_ids` and the student's logits.
 
@@ -102,12 +104,12 @@ class Distiller(BackendStep, keras.Model):
         batch = {"x": x, "y": y, "sample_weight": sample_weight}
         teacher = {**teacher_outputs, "head": self.teacher.head}
         student = {**y_pred, "head": self.student.head}
-        rows = keras.ops.shape(y)[0]
         total = 0.0
         for metric, (name, term) in zip(
             self.term_metrics, self.loss_terms.items(), strict=True
         ):
             value = term.compute(batch, teacher, student)
+            rows = keras.ops.sum(term.row_weights(batch))
             metric.update_state(value, sample_weight=rows)
             total = total + self.loss_weights[name] * value
         return total
@@ -115,6 +117,13 @@ class Distiller(BackendStep, keras.Model):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Metrics of `compile`, on the logits, and the terms."""
         return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
+
+    def get_metrics_result(self):
+        """All logs; `loss` is the weighted sum of the terms as logged."""
+        terms = [metric.result() for metric in self.term_metrics]
+        weights = self.loss_weights.values()
+        total = sum(w * t for w, t in zip(weights, terms, strict=True))
+        return {**super().get_metrics_result(), "loss": total}
 
     @property
     def trainable_weights(self):
@@ -142,16 +151,14 @@ class Distiller(BackendStep, keras.Model):
 
 def check_pair(teacher, student, loss_terms):
     """Refuses a teacher and a student that cannot be compared."""
-    for name in ("vocabulary_size", "hidden_dim"):
-        if name == "hidden_dim" and "hidden_state" not in loss_terms:
-            continue
-        theirs, ours = (getattr(m.config, name) for m in (teacher, student))
-        if theirs != ours:
-            raise ValueError(
-                f"`student` must have the teacher's `{name}`"
-                + (" to compare hidden states" * (name == "hidden_dim"))
-                + f". Expected: {theirs}. Received: {ours}"
-            )
+    theirs, ours = (model.config for model in (teacher, student))
+    if theirs.vocabulary_size != ours.vocabulary_size:
+        raise ValueError(
+            "`student` must have the teacher's `vocabulary_size`. Expected: "
+            f"{theirs.vocabulary_size}. Received: {ours.vocabulary_size}"
+        )
+    for term in loss_terms.values():
+        term.check_widths(theirs.hidden_dim, ours.hidden_dim)
 
 
 def check_weights(loss_terms, loss_weights):
@@ -161,7 +168,8 @@ def check_weights(loss_terms, loss_weights):
             "`loss_weights` must name each of `loss_terms`. Expected: "
             f"{sorted(loss_terms)}. Received: {sorted(loss_weights)}"
         )
-    if any(weight < 0 for weight in loss_weights.values()):
+    if not all(0 <= w < float("inf") for w in loss_weights.values()):
         raise ValueError(
-            f"`loss_weights` must be 0 or more. Received: {loss_weights}"
+            "`loss_weights` must be 0 or more, and finite. "
+            f"Received: {loss_weights}"
         )

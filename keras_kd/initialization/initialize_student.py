@@ -7,9 +7,11 @@ from keras_kd.initialization.plans import make_plan
 class InitializeStudent(keras.callbacks.Callback):
     """Starts a `Distiller`'s student from its teacher, before the first step.
 
-    Applied in `on_train_begin`, once for a student: not on a later `fit`, not
-    after a recompile, not on a resumed run (whichever side of
-    `keras.callbacks.BackupAndRestore` it stands).
+    Applied in `on_train_begin`, once for a `Distiller` and its student: not on
+    a later `fit`, not after a recompile, not on a resumed run (whichever side
+    of `keras.callbacks.BackupAndRestore` it stands). A new `Distiller` starts
+    its student anew: to train on from what another made of it, leave the
+    callback out.
 
     Args:
         plan: Name in `PLANS`, teacher layer indices, or an

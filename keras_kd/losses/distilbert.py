@@ -40,11 +40,12 @@ def distilbert_losses(
         "masked_lm": float(alpha_mlm),
         "hidden_state": float(alpha_cos),
     }
-    if min(weights.values()) < 0 or max(weights.values()) == 0:
+    allowed = all(0 <= w < float("inf") for w in weights.values())
+    if not allowed or not any(weights.values()):
         raise ValueError(
-            "`alpha_ce`, `alpha_mlm` and `alpha_cos` must be 0 or more, and "
-            f"one of them above 0. Received: {alpha_ce}, {alpha_mlm}, "
-            f"{alpha_cos}"
+            "`alpha_ce`, `alpha_mlm` and `alpha_cos` must be 0 or more and "
+            f"finite, and one of them above 0. Received: {alpha_ce}, "
+            f"{alpha_mlm}, {alpha_cos}"
         )
     terms = {
         "soft_target": SoftTargetTerm(

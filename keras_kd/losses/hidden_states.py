@@ -45,5 +45,13 @@ class HiddenStateTerm(LossTerm):
         return self.formula(
             teacher["hidden_states"][-1],
             student["hidden_states"][-1],
-            sample_weight=batch["x"]["padding_mask"],
+            sample_weight=self.row_weights(batch),
         )
+
+    def check_widths(self, teacher_dim, student_dim):
+        if teacher_dim != student_dim:
+            raise ValueError(
+                "`student` must have the teacher's `hidden_dim` to compare "
+                f"hidden states. Expected: {teacher_dim}. "
+                f"Received: {student_dim}"
+            )

@@ -10,7 +10,8 @@ import keras
 class LossTerm(keras.layers.Layer):
     """Base of the terms that `keras_kd.Distiller` adds up.
 
-    A term overrides `compute(batch, teacher, student)`:
+    A term overrides `compute(batch, teacher, student)`, and `row_weights`
+    where its mean is not over all real tokens:
         batch: Dict of `x` (the dict of model inputs), `y` (`mask_ids`,
             (B, K)) and `sample_weight` (`mask_weights`, (B, K), or None).
         teacher: Dict of the teacher's outputs, and its `head`.
@@ -31,3 +32,20 @@ class LossTerm(keras.layers.Layer):
             "A loss term must define `compute(batch, teacher, student)`. "
             f"Received: {type(self).__name__}"
         )
+
+    def row_weights(self, batch):
+        """Weights of the rows that the term is a mean over.
+
+        Their sum weighs the batch where batches are averaged for the log.
+        """
+        return batch["x"]["padding_mask"]
+
+    def check_widths(self, teacher_dim, student_dim):
+        """Refuses widths that the term cannot compare; all, by default."""
+
+
+def mask_weights(batch):
+    """`sample_weight` of a batch, (B, K); where it has none, 1 for each."""
+    if batch["sample_weight"] is None:
+        return keras.ops.ones_like(batch["y"])
+    return batch["sample_weight"]

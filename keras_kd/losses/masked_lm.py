@@ -1,7 +1,7 @@
 """The masked-LM term: cross-entropy of the student on the hidden tokens."""
 
 import keras
-from keras_kd.losses.loss_term import LossTerm
+from keras_kd.losses.loss_term import LossTerm, mask_weights
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -21,5 +21,8 @@ class MaskedLMTerm(LossTerm):
 
     def compute(self, batch, teacher, student):
         return self.formula(
-            batch["y"], student["logits"], sample_weight=batch["sample_weight"]
+            batch["y"], student["logits"], sample_weight=self.row_weights(batch)
         )
+
+    def row_weights(self, batch):
+        return mask_weights(batch)

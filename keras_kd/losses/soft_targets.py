@@ -8,16 +8,17 @@ tested against the formula).
 
 import keras
 from keras import ops
-from keras_kd.losses.loss_term import LossTerm
+from keras_kd.losses.loss_term import LossTerm, mask_weights
 
 CHUNK_ROWS = 512
 
 
 def check_temperature(temperature):
-    """Refuses a temperature that is not above 0."""
-    if not temperature > 0:
+    """Refuses a temperature that is not above 0, or not finite."""
+    if not 0 < temperature < float("inf"):
         raise ValueError(
-            f"`temperature` must be greater than 0. Received: {temperature}"
+            "`temperature` must be greater than 0, and finite. "
+            f"Received: {temperature}"
         )
 
 
@@ -102,7 +103,11 @@ def chunked_soft_target_kl(
     teacher_embedding, teacher_bias = teacher_vocabulary
     teacher_embedding = ops.cast(teacher_embedding, teacher_rows.dtype)
     row_weights = ops.cast(row_weights, "float32")
-    share = ops.divide_no_nan(row_weights, ops.sum(row_weights))
+    # Weights relative to the largest stay within what half precision holds;
+    # what makes them a mean is multiplied on at the end, in float32.
+    largest = ops.max(row_weights)
+    relative = ops.divide_no_nan(row_weights, largest)
+    mean = ops.divide_no_nan(largest, ops.sum(row_weights))
 
     number_of_rows = ops.shape(student_rows)[0]
     chunks = (number_of_rows + chunk_rows - 1) // chunk_rows
@@ -112,7 +117,8 @@ def chunked_soft_target_kl(
         rows = ops.pad(rows, [[0, padding]] + [[0, 0]] * (len(rows.shape) - 1))
         return ops.reshape(rows, (chunks, chunk_rows, *rows.shape[1:]))
 
-    teacher_chunks, share_chunks = in_chunks(teacher_rows), in_chunks(share)
+    teacher_chunks = in_chunks(teacher_rows)
+    weight_chunks = in_chunks(relative)
 
     @ops.custom_gradient
     def mean_kl(student_rows, embedding, bias):
@@ -121,7 +127,7 @@ def chunked_soft_target_kl(
 
         def add_chunk(index, totals):
             loss, by_rows, by_embedding, by_bias = totals
-            rows, weights = student_chunks[index], share_chunks[index]
+            rows, weights = student_chunks[index], weight_chunks[index]
             kl, by_logits = kl_and_gradient(
                 _logits(teacher_chunks[index], teacher_embedding, teacher_bias),
                 _logits(rows, matrix, bias),
@@ -129,9 +135,8 @@ def chunked_soft_target_kl(
             )
             by_logits = by_logits * weights[:, None]
             low = ops.cast(by_logits, rows.dtype)
-            by_rows = ops.slice_update(
-                by_rows, (index, 0, 0), ops.matmul(low, matrix)[None]
-            )
+            by_here = ops.cast(ops.matmul(low, matrix), "float32")
+            by_rows = ops.slice_update(by_rows, (index, 0, 0), by_here[None])
             by_chunk = ops.matmul(ops.transpose(low), rows)
             return (
                 loss + ops.sum(kl * weights),
@@ -146,7 +151,7 @@ def chunked_soft_target_kl(
             add_chunk,
             (
                 ops.zeros((), "float32"),
-                ops.zeros_like(student_chunks),
+                ops.zeros_like(student_chunks, "float32"),
                 ops.zeros(embedding.shape, "float32"),
                 ops.zeros(bias.shape, "float32"),
             ),
@@ -160,12 +165,12 @@ def chunked_soft_target_kl(
         )
 
         def gradient(*upstream, **_):
+            scale = mean * ops.cast(upstream[0], "float32")
             return tuple(
-                ops.cast(value * ops.cast(upstream[0], value.dtype), dtype)
-                for value, dtype in gradients
+                ops.cast(value * scale, dtype) for value, dtype in gradients
             )
 
-        return loss, gradient
+        return mean * loss, gradient
 
     return mean_kl(student_rows, embedding, bias)
 
@@ -214,7 +219,7 @@ class SoftTargetTerm(LossTerm):
             return formula(
                 teacher["logits"],
                 student["logits"],
-                sample_weight=batch["sample_weight"],
+                sample_weight=self.row_weights(batch),
             )
 
         def rows(model):
@@ -227,6 +232,11 @@ class SoftTargetTerm(LossTerm):
             teacher["head"].vocabulary(),
             rows(student),
             student["head"].vocabulary(),
-            ops.reshape(batch["x"]["padding_mask"], (-1,)),
+            ops.reshape(self.row_weights(batch), (-1,)),
             self.temperature,
         )
+
+    def row_weights(self, batch):
+        if self.masked_only:
+            return mask_weights(batch)
+        return super().row_weights(batch)

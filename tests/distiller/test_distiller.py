@@ -40,6 +40,25 @@ def test_every_term_is_logged_and_the_total_is_their_weighted_sum(
     assert set(logs) == {"loss", "soft_target", "masked_lm", "hidden_state"}
 
 
+def test_a_batch_that_is_partly_filled_counts_by_its_tokens(
+    teacher, tokenizer, tmp_path
+):
+    documents = ["the cat sat on the mat and looked at the dog"] * 9
+    store = kd.TokenStore.write(tmp_path / "few", documents, tokenizer, 12)
+    assert len(store) == 11
+    batches = kd.masked_lm_batches(store, tokenizer, 10, shuffle=False)
+    distiller = make(teacher)
+    logs = distiller.evaluate(batches, return_dict=True, verbose=0)
+    found = kd.evaluate(distiller.student, batches, teacher)
+    np.testing.assert_allclose(
+        logs["masked_lm"], found["masked_cross_entropy"], rtol=1e-5
+    )
+    singly = kd.masked_lm_batches(store, tokenizer, 1, shuffle=False)
+    singly = distiller.evaluate(singly, return_dict=True, verbose=0)
+    for name, value in logs.items():
+        np.testing.assert_allclose(value, singly[name], rtol=1e-5)
+
+
 def test_terms_are_those_of_both_models_in_inference_mode(teacher, batches):
     distiller = make(teacher)
     one = batches.take(1)
@@ -202,8 +221,10 @@ def test_a_student_without_segments_learns_from_a_teacher_with(
 )
 def test_models_that_cannot_be_compared_are_refused(teacher, changes, message):
     student = kd.BertMaskedLM(teacher.config.with_layers(1, **changes))
+    terms = kd.distilbert_losses()["loss_terms"].values()
+    renamed = {f"term_{i}": term for i, term in enumerate(terms)}
     with pytest.raises(ValueError, match=message):
-        kd.Distiller(teacher, student, **kd.distilbert_losses())
+        kd.Distiller(teacher, student, renamed)
 
 
 def test_a_narrower_student_may_learn_without_hidden_states(teacher, batches):
@@ -223,6 +244,10 @@ def test_a_narrower_student_may_learn_without_hidden_states(teacher, batches):
         (
             {"soft_target": -1.0, "masked_lm": 1.0, "hidden_state": 1.0},
             "`loss_weights` must be 0 or more",
+        ),
+        (
+            {"soft_target": 1.0, "masked_lm": np.nan, "hidden_state": 1.0},
+            "`loss_weights` must be 0 or more, and finite",
         ),
     ],
 )

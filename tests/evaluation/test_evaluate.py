@@ -77,6 +77,7 @@ def test_size_counts_every_weight(tiny_config, batches):
     assert results["parameters"] == embeddings + 2 * layer + head
     assert results["bytes"] == 4 * results["parameters"]
     assert results["latency_ms"] > 0
+    assert model.predict_function is None  # timed apart from its own settings
 
 
 def test_unigram_baseline_by_hand():

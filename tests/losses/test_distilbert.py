@@ -23,6 +23,8 @@ def test_a_term_of_weight_zero_is_left_out():
     "weights",
     [
         {"alpha_ce": -1.0},
+        {"alpha_ce": float("nan")},
+        {"alpha_mlm": float("inf")},
         {"alpha_ce": 0, "alpha_mlm": 0, "alpha_cos": 0},
     ],
 )
@@ -31,6 +33,7 @@ def test_weights_out_of_range_are_refused(weights):
         kd.distilbert_losses(**weights)
 
 
-def test_a_temperature_of_zero_is_refused():
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_temperature_out_of_range_is_refused(temperature):
     with pytest.raises(ValueError, match="`temperature` must be greater"):
-        kd.distilbert_losses(temperature=0.0)
+        kd.distilbert_losses(temperature=temperature)

@@ -108,6 +108,27 @@ def test_chunks_give_the_formula_and_its_gradients(
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+def test_half_precision_keeps_the_gradient_of_a_scaled_loss(random):
+    teacher, student, weights = rows_and_vocabularies(random, rows=700)
+    scale = 5 * 2.0**15  # a loss weight, and float16's usual scale
+
+    def gradient(dtype):
+        rows, theirs = (tf.cast(a[0], dtype) for a in (student, teacher))
+        vocabulary = tuple(map(tf.constant, student[1]))
+        with tf.GradientTape() as tape:
+            tape.watch([rows, vocabulary])
+            loss = scale * chunked_soft_target_kl(
+                theirs, teacher[1], rows, vocabulary, weights, 2.0, 64
+            )
+        return tape.gradient(loss, [rows, *vocabulary])
+
+    half, single = gradient("float16"), gradient("float32")
+    assert half[0].dtype == "float16"
+    for ours, exact in zip(half, single, strict=True):
+        largest = np.abs(exact).max()
+        np.testing.assert_allclose(ours, exact, rtol=0.02, atol=0.01 * largest)
+
+
 def test_rows_that_all_have_weight_zero_give_zero(random):
     teacher, student, weights = rows_and_vocabularies(random)
     loss = chunked_soft_target_kl(*teacher, *student, 0 * weights, 2.0)
