@@ -47,7 +47,8 @@ class Distiller(BackendStep, keras.Model):
     def __init__(
         self, teacher, student, loss_terms, loss_weights=None, **kwargs
     ):
-        super().__init__(**kwargs)
+        # Of the student's precision, so that `compile` scales a float16 loss.
+        super().__init__(**{"dtype": student.dtype_policy, **kwargs})
         check_pair(teacher, student, loss_terms)
         loss_weights = loss_weights or dict.fromkeys(loss_terms, 1.0)
         check_weights(loss_terms, loss_weights)

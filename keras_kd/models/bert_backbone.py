@@ -12,8 +12,19 @@ class EncoderModel(keras.Model):
     """What backbone and task models share: a `config`, and lenient inputs.
 
     A model without segments takes batches that have them; where a model has
-    them and a batch does not, every token is of segment 0.
+    them and a batch does not, every token is of segment 0. A `dtype` that was
+    asked for is saved with the model; without one, the global policy counts,
+    when it is made and when it is loaded.
     """
+
+    def keep_arguments(self, config, seed, dtype):
+        """Holds what `get_config` gives back."""
+        self.config = config
+        self.seed = seed
+        self.explicit_dtype = None
+        if dtype is not None:
+            self.dtype_policy = keras.dtype_policies.get(dtype)
+            self.explicit_dtype = self.dtype_policy.name
 
     @property
     def input_spec(self):
@@ -36,6 +47,7 @@ class EncoderModel(keras.Model):
         return {
             "config": dataclasses.asdict(self.config),
             "seed": self.seed,
+            "dtype": self.explicit_dtype,
             "name": self.name,
         }
 
@@ -130,8 +142,7 @@ class BertBackbone(EncoderModel):
             )
             outputs["pooled"] = pooler(x[:, 0])
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
-        self.config = config
-        self.seed = seed
+        self.keep_arguments(config, seed, dtype)
         self.embeddings = embeddings
         self.encoder_layers = encoder_layers
         self.layer_drops = layer_drops

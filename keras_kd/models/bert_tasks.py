@@ -57,8 +57,7 @@ class BertMaskedLM(EncoderModel):
             outputs["hidden_states"][-1], inputs["mask_positions"]
         )
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
-        self.config = config
-        self.seed = seed
+        self.keep_arguments(config, seed, dtype)
         self.backbone = backbone
         self.head = head
 

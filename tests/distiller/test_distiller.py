@@ -257,3 +257,20 @@ def test_weights_that_do_not_fit_the_terms_are_refused(
     terms = kd.distilbert_losses()["loss_terms"]
     with pytest.raises(ValueError, match=message):
         kd.Distiller(teacher, teacher, terms, weights)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_learns_too(tiny_config, batches, dtype):
+    teacher, student = (
+        kd.BertMaskedLM(tiny_config.with_layers(depth), seed=0, dtype=dtype)
+        for depth in (4, 2)
+    )
+    distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
+    distiller.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    scales = isinstance(
+        distiller.optimizer, keras.optimizers.LossScaleOptimizer
+    )
+    assert scales == (dtype == "mixed_float16")
+    history = distiller.fit(batches, epochs=3, verbose=0).history
+    assert history["masked_lm"][-1] < history["masked_lm"][0] - 0.1
+    assert {v.dtype for v in distiller.trainable_weights} == {"float32"}

@@ -81,3 +81,17 @@ def test_the_same_seed_trains_the_same(tiny_config, store, tokenizer):
         batches = kd.masked_lm_batches(store, tokenizer, 8, seed=0)
         losses.append(model.fit(batches, epochs=2, verbose=0).history["loss"])
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("dtype", [None, "mixed_bfloat16"])
+def test_an_explicit_precision_is_saved_with_the_model(
+    tiny_config, tmp_path, dtype
+):
+    model = kd.BertMaskedLM(tiny_config, seed=0, dtype=dtype)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    expected = dtype or "float32"
+    for one in (model, loaded, loaded.backbone):
+        assert one.dtype_policy.name == expected
+    assert loaded.head.dense.dtype_policy.name == expected
+    assert loaded.get_config()["dtype"] == dtype
