@@ -15,8 +15,9 @@ import tempfile
 def quiet_tensorflow():
     """Keeps TensorFlow's start-up notices from the user's terminal.
 
-    Set `TF_CPP_MIN_LOG_LEVEL=0` in the environment to see them again. Python
-    errors and warnings are not touched.
+    Set `TF_CPP_MIN_LOG_LEVEL=0` in the environment to see them again. Python's
+    errors and `warnings` are not touched; what TensorFlow logs below the
+    level of errors is.
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         return

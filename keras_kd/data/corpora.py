@@ -249,7 +249,7 @@ def _read_jsonl(file, text_column):
 
 
 def _read_csv(file, text_column):
-    rows = csv.DictReader(_lines(file))
+    rows = csv.DictReader(_lines(file), strict=True)
     try:
         if rows.fieldnames is None:
             return

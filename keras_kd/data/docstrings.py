@@ -48,10 +48,20 @@ def read_docstrings():
     The first call reads the packages (seconds) and keeps the text under the
     user's cache folder; later calls read that file. Python's version and the
     packages' folders and times are part of its name.
+
+    Raises:
+        OSError: If the cache folder cannot be written.
     """
     path = _cache_path()
     if not path.exists():
-        _write_cache(path)
+        try:
+            _write_cache(path)
+        except OSError as error:
+            raise OSError(
+                "The user's cache folder must be writable, to keep the corpus "
+                "'docstrings' (on Linux `XDG_CACHE_HOME` names another). "
+                f"Received: {path.parent}: {error}"
+            ) from error
     document = []
     with path.open(encoding="utf-8") as lines:
         for line in lines:

@@ -13,6 +13,15 @@ from keras_kd.export.in_graph_tokenizer import InGraphTokenizer
 from keras_kd.export.model_card import model_card
 from keras_kd.export.signatures import text_signatures, token_ids_signature
 
+FILES = (
+    "README.md",
+    "metrics.json",
+    "saved_model",
+    "student.keras",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+)
 TOLERANCE = 1e-4
 
 
@@ -37,14 +46,17 @@ def export_student(
         metrics: Dict of model name to the dict of `evaluate`, for
             metrics.json and the model card; or None.
         description: Str for the card: how the student was trained.
-        overwrite: Bool. Whether an export that is there may be replaced.
+        overwrite: Bool. Whether files of the export's names that are there
+            (README.md, metrics.json, saved_model, ...) may be replaced.
 
     Returns:
         The folder, a `pathlib.Path`.
 
     Raises:
-        ValueError: If tokenizer and student have different vocabularies.
-        FileExistsError: If there is an export already.
+        ValueError: If tokenizer and student have different vocabularies, or
+            the tokenizer is not one that a SavedModel can hold.
+        FileExistsError: If there is an export already, or a file of a name
+            that it needs.
         OSError: If the folder cannot be written; nothing is left in it.
         RuntimeError: If the SavedModel does not compute what Keras does.
     """
@@ -55,10 +67,11 @@ def export_student(
             f"Received: {tokenizer.vocabulary_size}"
         )
     folder = pathlib.Path(folder)
-    if (folder / "saved_model").exists() and not overwrite:
+    there = [name for name in FILES if (folder / name).exists()]
+    if there and not overwrite:
         raise FileExistsError(
-            "`folder` must not hold an export, or be given with "
-            f"overwrite=True. Received: {folder}"
+            "`folder` must not hold an export or files of its names, or be "
+            f"given with overwrite=True. Received: {folder}, with {there}"
         )
     beside = None
     try:

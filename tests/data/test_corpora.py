@@ -101,6 +101,12 @@ def test_csv_is_a_document_a_row(tmp_path, compression):
     assert read(file) == ["one, and\n\nmore", "two"]
 
 
+def test_a_quote_that_does_not_close_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text('text\n"one\ntwo\nthree\n', "utf-8")
+    with pytest.raises(ValueError, match="must be CSV.*a.csv, line 4"):
+        read(tmp_path / "a.csv")
+
+
 @pytest.mark.parametrize("compression", COMPRESS)
 def test_parquet_is_a_document_a_row(tmp_path, compression):
     plain = write_parquet(

@@ -211,6 +211,12 @@ def test_an_interrupted_reading_leaves_nothing_half_written(
     assert len(list(read_docstrings())) == 3
 
 
+def test_a_cache_that_cannot_be_written_is_named(package, tmp_path):
+    (tmp_path / "cache").write_text("a file, not a folder")
+    with pytest.raises(OSError, match="cache folder must be writable.*cache"):
+        list(read_docstrings())
+
+
 @pytest.mark.slow
 def test_the_real_keras_gives_prose(tmp_path, monkeypatch):
     monkeypatch.setattr(

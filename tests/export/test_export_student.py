@@ -12,15 +12,7 @@ import pytest
 # The function has its module's name.
 MODULE = sys.modules["keras_kd.export.export_student"]
 
-FILES = {
-    "README.md",
-    "metrics.json",
-    "saved_model",
-    "student.keras",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.txt",
-}
+FILES = set(MODULE.FILES)
 
 
 @pytest.fixture
@@ -112,6 +104,16 @@ def test_an_export_is_not_overwritten_unasked(exported, tokenizer):
     student, folder = exported
     with pytest.raises(FileExistsError, match="overwrite=True"):
         kd.export_student(student, folder, tokenizer)
+
+
+def test_a_users_own_files_are_not_replaced_unasked(
+    student, tokenizer, tmp_path
+):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"with \['README.md'\]"):
+        kd.export_student(student, tmp_path, tokenizer)
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == "mine"
 
 
 def test_another_vocabulary_is_refused(student, tmp_path):
