@@ -58,9 +58,10 @@ def main(config):
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     folders = [*([config.teacher] if config.teacher else []), *config.runs]
+    names = short_names(folders)
     models = {folder: load_model(folder) for folder in folders}
     tokenizer = load_tokenizer(folders)
-    curves = {folder: learning_curve(folder) for folder in config.runs}
+    curves = {names[folder]: learning_curve(folder) for folder in config.runs}
     train, held_out = read_corpora(config)
     first = pathlib.Path(config.runs[0])
     batches = make_batches(
@@ -70,15 +71,24 @@ def main(config):
     results = {"unigram": batches.unigram}
     for folder, model in models.items():
         beside = None if model is teacher else teacher
-        results[folder] = kd.evaluate(model, batches.held_out, beside)
+        results[names[folder]] = kd.evaluate(model, batches.held_out, beside)
     results = kd.compare(
         results,
-        {folder: curve for folder, curve in curves.items() if curve},
+        {name: curve for name, curve in curves.items() if curve},
         first / "evaluation.png",
         title="held-out text, fixed masks",
     )
     write_json(first / "evaluation.json", results)
     return results
+
+
+def short_names(folders):
+    """Folder to its last part, or to itself where two end in the same."""
+    last = [pathlib.Path(folder).name for folder in folders]
+    return {
+        folder: name if last.count(name) == 1 else folder
+        for folder, name in zip(folders, last, strict=True)
+    }
 
 
 def load_model(folder):

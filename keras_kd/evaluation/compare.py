@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 # Result key, heading, format. Nats: masked cross-entropy. KL and agree: with
-# the teacher. M par.: millions
-# of parameters. ms: one sequence.
+# the teacher. M par.: millions of parameters. ms: one sequence.
 COLUMNS = (
     ("masked_cross_entropy", "nats", "{:.3f}"),
     ("perplexity", "ppl", "{:.1f}"),
@@ -56,7 +55,7 @@ def compare(results, curves=None, figure=None, title=None, console=None):
     table = Table(
         title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
     )
-    table.add_column("model", no_wrap=True)
+    table.add_column("model", overflow="fold")  # figures are never cut
     for _, heading, _ in shown:
         table.add_column(heading, no_wrap=True, justify="right")
     for name, result in results.items():

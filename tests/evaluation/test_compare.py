@@ -35,6 +35,8 @@ def test_a_row_of_all_columns_fits_a_terminal_of_80():
     kd.compare({"a: teacher's layers": row}, console=console)
     assert "a: teacher's layers" in out.getvalue()
     assert "12.35  12.3" in out.getvalue()
+    kd.compare({"a/name/as/long/as/this" * 5: row}, console=console)
+    assert out.getvalue().count("12.35  12.3") == 2
 
 
 def test_versus_best_is_the_distance_to_the_lowest():

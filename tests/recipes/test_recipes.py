@@ -106,6 +106,11 @@ def test_a_run_without_history_has_no_curve(tmp_path):
     assert evaluate_student.learning_curve(tmp_path) == []
 
 
+def test_runs_are_named_by_their_last_part_where_it_tells_them_apart():
+    found = evaluate_student.short_names(["a/x", "b/x", "b/y"])
+    assert found == {"a/x": "a/x", "b/x": "b/x", "b/y": "y"}
+
+
 def test_runs_of_two_tokenizers_are_not_compared(tmp_path):
     for name, text in (("a", "one two three"), ("b", "four five six")):
         tokenizer = kd.WordPieceTokenizer.train([text], vocabulary_size=40)
