@@ -10,7 +10,7 @@ from keras_kd.losses import SoftTargetKL
 from keras_kd.metrics import Perplexity, TeacherAgreement
 
 WARM_UP_CALLS = 3
-TIMED_CALLS = 20
+TIMED_CALLS = 100
 
 
 def evaluate(model, batches, teacher=None, jit_compile="auto", verbose=0):
