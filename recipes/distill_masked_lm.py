@@ -56,11 +56,12 @@ class Config:
         steps: Training steps.
         validations: How often held-out text is looked at.
         validation_batches: Batches of it.
-        optimizer: Muon needs half the steps of AdamW, each a little dearer.
+        optimizer: Muon or AdamW, which needs nearly twice the steps.
         learning_rate: Highest learning rate of Muon; AdamW wants a third.
         seed: Of weights, order, masks.
-        precision: Keras's policy, such as mixed_bfloat16: twice as fast with
-            --jit-compile False on processors that have it.
+        precision: Keras's policy, such as mixed_bfloat16, which is faster
+            with --jit-compile False on processors that have it, and slower
+            with XLA.
         jit_compile: XLA; default: where it works.
         smoke: A few steps on short sequences, to see that everything runs.
     """

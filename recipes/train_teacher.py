@@ -44,20 +44,21 @@ class Config:
         num_layers: Layers, where other than the preset's.
         layer_drop: Probability of skipping each layer at a step.
         dropout: Dropout in embeddings, attention and blocks.
-        initializer_range: Standard deviation weights start with; BERT's 0.02
-            is for wide models, narrow ones learn faster from more.
-        sinusoidal_positions: Positions start as sines and cosines: hundreds of
-            steps sooner below the unigram baseline.
+        initializer_range: Standard deviation weights start with; BERT's is
+            0.02, narrow models learn a little faster from more.
+        sinusoidal_positions: Positions start as sines and cosines, which
+            learns a little faster.
         block_length: Tokens in a sequence.
         batch_size: Sequences in a step.
         steps: Training steps.
         validations: How often held-out text is looked at.
         validation_batches: Batches of it.
-        optimizer: Muon needs half the steps of AdamW, each a little dearer.
+        optimizer: Muon or AdamW, which needs nearly twice the steps.
         learning_rate: Highest learning rate of Muon; AdamW wants a third.
         seed: Of weights, order, masks, LayerDrop.
-        precision: Keras's policy, such as mixed_bfloat16: twice as fast with
-            --jit-compile False on processors that have it.
+        precision: Keras's policy, such as mixed_bfloat16, which is faster
+            with --jit-compile False on processors that have it, and slower
+            with XLA.
         jit_compile: XLA; default: where it works.
         smoke: Tiny sizes and a few steps, to see that everything runs.
     """

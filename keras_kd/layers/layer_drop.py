@@ -17,7 +17,7 @@ class LayerDrop(keras.layers.Wrapper):
     the layer is computed and its output not taken: as right, not as cheap.
 
     In a compiled step a skipped layer's gradient is exactly zero, so an
-    optimizer with momentum (Adam) still moves its weights by what it
+    optimizer with momentum (Adam, Muon) still moves its weights by what it
     remembers, and weight decay still shrinks them; as in the source, nothing
     is done against either. (Run eagerly, the gradient is None and Keras's
     optimizers leave the weights alone.)
