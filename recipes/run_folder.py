@@ -84,20 +84,21 @@ def new_run_folder(config):
     """
     folder = pathlib.Path(config.run)
     check_run_folder(folder, config)
-    beside = folder.with_name(f".{folder.name}-{os.getpid()}")
-    old = folder.with_name(f".{folder.name}-{os.getpid()}-old")
+    place = folder.resolve()  # a link to a folder stays a link
+    beside = place.with_name(f".{place.name}-{os.getpid()}")
+    old = place.with_name(f".{place.name}-{os.getpid()}-old")
     beside.mkdir(parents=True)
     try:
         yield beside
         fields = dataclasses.asdict(config)
         fields.pop("overwrite")  # said anew each time
         write_json(beside / "config.json", fields)
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(beside, folder)
+        if place.exists():
+            os.replace(place, old)
+        os.replace(beside, place)
     finally:
-        if old.exists() and not folder.exists():
-            os.replace(old, folder)
+        if old.exists() and not place.exists():
+            os.replace(old, place)
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
@@ -108,6 +109,11 @@ def check_run_folder(folder, config):
         return
     if not folder.is_dir():
         sys.exit(f"`--run` must be a folder. Received: {folder}, a file")
+    if pathlib.Path.cwd().is_relative_to(folder.resolve()):
+        sys.exit(
+            "`--run` must not be the current folder or one around it. "
+            f"Received: {folder}"
+        )
     if not any(folder.iterdir()):
         return
     if not config.overwrite:
@@ -120,7 +126,7 @@ def check_run_folder(folder, config):
             "`--overwrite` replaces a run, a folder with config.json. "
             f"Received: {folder}, which holds something else"
         )
-    in_use = [pathlib.Path.cwd()]
+    in_use = []
     for name in ("teacher", "tokenizer", "corpus", "validation_corpus"):
         inputs = getattr(config, name, None) or ()
         inputs = [inputs] if isinstance(inputs, str) else inputs

@@ -21,10 +21,9 @@ class Distiller(BackendStep, keras.Model):
 
     At each step the teacher runs once, in inference mode, outside of the
     gradient; the student once; total = Σ weight · term. Every term is logged
-    unweighted under its name, the total as `loss`; where batches are averaged,
-    each counts by its rows, so that one that is partly filled counts less.
-    `x`, `y`, `sample_weight`
-    are those of `keras_kd.masked_lm_batches`. Metrics given to
+    unweighted under its name, the total as `loss`; batches are averaged by
+    their rows, so that one that is partly filled counts less. `x`, `y`,
+    `sample_weight` are those of `keras_kd.masked_lm_batches`. Metrics given to
     `compile(weighted_metrics=...)` see `mask_ids` and the student's logits.
 
     The teacher is part of the Distiller's variables but is never trained and

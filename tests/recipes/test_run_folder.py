@@ -153,17 +153,21 @@ def test_overwrite_spares_what_is_no_run(tmp_path):
             pass
 
 
-def test_overwrite_spares_what_the_run_reads(run, tmp_path, monkeypatch):
+def test_overwrite_spares_what_the_run_reads(run, tmp_path):
     teacher = str(tmp_path / "run")
     config = WithTeacher(run=run.run, overwrite=True, teacher=teacher)
     with pytest.raises(SystemExit, match="must not replace what is in use"):
         with new_run_folder(config):
             pass
+    assert files_of(tmp_path / "run") == ["config.json", "student.keras"]
+
+
+def test_the_current_folder_is_no_run(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "run")
-    config = Config(run=".", overwrite=True)
-    with pytest.raises(SystemExit, match="must not replace what is in use"):
-        with new_run_folder(config):
-            pass
+    for name in (".", "..", str(tmp_path)):
+        with pytest.raises(SystemExit, match="must not be the current folder"):
+            with new_run_folder(Config(run=name, overwrite=True)):
+                pass
     assert files_of(tmp_path / "run") == ["config.json", "student.keras"]
 
 
