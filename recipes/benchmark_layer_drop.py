@@ -43,7 +43,7 @@ class Config:
     vocabulary_size: int = 1000
     block_length: int = 128
     batch_size: int = 8
-    rounds: int = 7
+    rounds: int = 15
     steps: int = 20
     seed: int = 0
     smoke: bool = False

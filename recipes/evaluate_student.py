@@ -58,6 +58,7 @@ def main(config):
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     folders = [*([config.teacher] if config.teacher else []), *config.runs]
+    folders = list(dict.fromkeys(folders))  # the teacher may be a run too
     names = short_names(folders)
     models = {folder: load_model(folder) for folder in folders}
     tokenizer = load_tokenizer(folders)
@@ -83,10 +84,10 @@ def main(config):
 
 
 def short_names(folders):
-    """Folder to its last part, or to itself where two end in the same."""
-    last = [pathlib.Path(folder).name for folder in folders]
+    """Folder to its last part, or to itself where that is taken."""
+    last = [pathlib.Path(folder).resolve().name for folder in folders]
     return {
-        folder: name if last.count(name) == 1 else folder
+        folder: name if [*last, "unigram"].count(name) == 1 else folder
         for folder, name in zip(folders, last, strict=True)
     }
 
@@ -118,7 +119,8 @@ def load_tokenizer(folders):
 def learning_curve(folder):
     """Pairs of step and held-out masked cross-entropy, of a run's history.
 
-    Empty where the folder has no history, as an export.
+    Empty where the folder has no history, as an export, or where masked LM
+    was not among the student's losses.
     """
     config, history = (
         pathlib.Path(folder, name) for name in ("config.json", "history.csv")
@@ -129,9 +131,13 @@ def learning_curve(folder):
     every = settings["steps"] // settings["validations"]
     with history.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    if not rows:
+        return []
+    key = "val_masked_lm" if "val_masked_lm" in rows[0] else "val_loss"
+    if key == "val_loss" and set(rows[0]) != {"epoch", "loss", "val_loss"}:
+        return []
     return [
-        (every * (index + 1), float(row.get("val_masked_lm", row["val_loss"])))
-        for index, row in enumerate(rows)
+        (every * (index + 1), float(row[key])) for index, row in enumerate(rows)
     ]
 
 

@@ -7,6 +7,7 @@ are overridden by `--config run.json`, and that by flags.
 import argparse
 import contextlib
 import dataclasses
+import glob
 import json
 import os
 import pathlib
@@ -48,8 +49,13 @@ def check_fields(config_class, fields, file):
     One that is unknown, or of another type, ends the program.
     """
     types = typing.get_type_hints(config_class)
-    if not isinstance(fields, dict) or set(fields) - set(types):
-        unknown = sorted(set(fields) - set(types))
+    if not isinstance(fields, dict):
+        sys.exit(
+            "`--config` must be a JSON file of one object. "
+            f"Received: {fields!r} in {file}"
+        )
+    unknown = sorted(set(fields) - set(types))
+    if unknown:
         sys.exit(
             f"`--config` must hold fields of this recipe: {list(types)}. "
             f"Received: {unknown} in {file}"
@@ -58,6 +64,8 @@ def check_fields(config_class, fields, file):
     for name, value in fields.items():
         value = tuple(value) if isinstance(value, list) else value
         try:
+            if isinstance(value, bool) and types[name] in (int, float):
+                raise typeguard.TypeCheckError("a bool is an int in Python")
             checked[name] = typeguard.check_type(
                 value,
                 types[name],
@@ -130,7 +138,9 @@ def check_run_folder(folder, config):
     for name in ("teacher", "tokenizer", "corpus", "validation_corpus"):
         inputs = getattr(config, name, None) or ()
         inputs = [inputs] if isinstance(inputs, str) else inputs
-        in_use.extend(map(pathlib.Path, inputs))
+        for path in inputs:
+            found = glob.glob(path, recursive=True) or [path]
+            in_use.extend(map(pathlib.Path, found))
     for path in in_use:
         if path.resolve().is_relative_to(folder.resolve()):
             sys.exit(

@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import keras_kd as kd
+import keras
 import pytest
 import tensorflow as tf
 from keras_kd import runtime
@@ -55,3 +56,14 @@ def test_doctor_reports_the_machine(capsys):
     assert facts["device"] == runtime.training_device()
     assert facts["XLA"] == "works"
     assert "keras_kd on this machine" in capsys.readouterr().out
+
+
+def test_bfloat16_on_the_processor_goes_without_xla(monkeypatch):
+    monkeypatch.setattr(runtime, "training_device", lambda: "CPU:0")
+    assert kd.choose_jit_compile() is True
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        assert kd.choose_jit_compile() is False
+    finally:
+        keras.config.set_dtype_policy(before)

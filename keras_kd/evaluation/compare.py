@@ -55,7 +55,7 @@ def compare(results, curves=None, figure=None, title=None, console=None):
     table = Table(
         title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
     )
-    table.add_column("model", overflow="fold")  # figures are never cut
+    table.add_column("model", overflow="fold")  # gives way before figures
     for _, heading, _ in shown:
         table.add_column(heading, no_wrap=True, justify="right")
     for name, result in results.items():

@@ -32,8 +32,8 @@ def distilbert_losses(
         weight 0 is left out.
 
     Raises:
-        ValueError: If a weight is negative, all are 0, or `temperature` is
-            not above 0.
+        ValueError: If a weight is negative or not finite, all are 0, or
+            `temperature` is not above 0 or not finite.
     """
     weights = {
         "soft_target": float(alpha_ce),

@@ -30,7 +30,7 @@ class SoftTargetKL(keras.losses.Loss):
     Source: Hinton et al., 2015, https://arxiv.org/abs/1503.02531
 
     Raises:
-        ValueError: If `temperature` is not above 0.
+        ValueError: If `temperature` is not above 0 or not finite.
     """
 
     def __init__(self, temperature=2.0, name="soft_target_kl", **kwargs):
@@ -198,7 +198,7 @@ class SoftTargetTerm(LossTerm):
             objective.
 
     Raises:
-        ValueError: If `temperature` is not above 0.
+        ValueError: If `temperature` is not above 0 or not finite.
     """
 
     def __init__(self, temperature=2.0, masked_only=False, **kwargs):

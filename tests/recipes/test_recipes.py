@@ -102,13 +102,29 @@ def test_a_learning_curve_is_held_out_masked_lm_by_step(tmp_path):
     assert found == [(10, 3.5), (20, 3.25)]
 
 
-def test_a_run_without_history_has_no_curve(tmp_path):
+@pytest.mark.parametrize(
+    "history",
+    [
+        None,
+        "epoch,loss,val_loss\n",
+        "epoch,loss,val_loss,soft_target,val_soft_target\n0,9,8,2,1\n",
+    ],
+)
+def test_a_run_without_held_out_masked_lm_has_no_curve(tmp_path, history):
+    (tmp_path / "config.json").write_text('{"steps": 20, "validations": 2}')
+    if history:
+        (tmp_path / "history.csv").write_text(history)
     assert evaluate_student.learning_curve(tmp_path) == []
 
 
 def test_runs_are_named_by_their_last_part_where_it_tells_them_apart():
-    found = evaluate_student.short_names(["a/x", "b/x", "b/y"])
-    assert found == {"a/x": "a/x", "b/x": "b/x", "b/y": "y"}
+    folders = ["a/x", "b/x", "b/y", "b/unigram"]
+    assert evaluate_student.short_names(folders) == {
+        "a/x": "a/x",
+        "b/x": "b/x",
+        "b/y": "y",
+        "b/unigram": "b/unigram",  # the baseline's name is taken
+    }
 
 
 def test_runs_of_two_tokenizers_are_not_compared(tmp_path):

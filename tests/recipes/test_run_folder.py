@@ -73,7 +73,9 @@ def test_a_config_that_is_no_json_is_refused(monkeypatch, tmp_path):
         ('{"steps": "20"}', "`steps`. Received: '20'"),
         ('{"run": 5}', "`run`. Received: 5"),
         ('{"layers": [0, "x"]}', r"`layers`. Received: \(0, 'x'\)"),
-        ("[1]", "fields of this recipe"),
+        ('{"steps": true}', "`steps`. Received: True"),
+        ('[{"steps": 1}]', "of one object"),
+        ("null", "of one object. Received: None"),
     ],
 )
 def test_a_field_of_another_type_is_refused(
@@ -157,6 +159,12 @@ def test_overwrite_spares_what_the_run_reads(run, tmp_path):
     teacher = str(tmp_path / "run")
     config = WithTeacher(run=run.run, overwrite=True, teacher=teacher)
     with pytest.raises(SystemExit, match="must not replace what is in use"):
+        with new_run_folder(config):
+            pass
+    config = WithTeacher(
+        run=run.run, overwrite=True, teacher=str(tmp_path / "*" / "*.keras")
+    )
+    with pytest.raises(SystemExit, match="which holds .*student.keras"):
         with new_run_folder(config):
             pass
     assert files_of(tmp_path / "run") == ["config.json", "student.keras"]
