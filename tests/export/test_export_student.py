@@ -136,6 +136,20 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_read_only_disk_is_named_and_what_is_there_stays(
+    student, tmp_path, tokenizer, monkeypatch
+):
+    (tmp_path / "notes.txt").write_text("mine")
+
+    def read_only(*_, **__):  # as root one may write where others may not
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(MODULE.tempfile, "mkdtemp", read_only)
+    with pytest.raises(OSError, match="`folder` could not be written.*Read-on"):
+        kd.export_student(student, tmp_path, tokenizer)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 def test_a_disk_that_takes_only_small_files_leaves_nothing(
     student, tmp_path, tokenizer
 ):
