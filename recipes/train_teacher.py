@@ -56,10 +56,9 @@ class Config:
         optimizer: Muon or AdamW, which needs nearly twice the steps.
         learning_rate: Highest learning rate of Muon; AdamW wants a third.
         seed: Of weights, order, masks, LayerDrop.
-        precision: Keras's policy, such as mixed_bfloat16, which is faster
-            with --jit-compile False on processors that have it, and slower
-            with XLA.
-        jit_compile: XLA; default: where it works.
+        precision: Keras's policy, such as mixed_bfloat16, which is faster on
+            processors that have it, as long as XLA is off.
+        jit_compile: XLA; default: where it works, bfloat16 on CPU apart.
         smoke: Tiny sizes and a few steps, to see that everything runs.
     """
 

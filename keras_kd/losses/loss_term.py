@@ -10,8 +10,11 @@ import keras
 class LossTerm(keras.layers.Layer):
     """Base of the terms that `keras_kd.Distiller` adds up.
 
-    A term overrides `compute(batch, teacher, student)`, and `row_weights`
-    where its mean is not over all real tokens:
+    A term overrides `compute(batch, teacher, student)`; `row_weights` where
+    its mean is not over all real tokens; `check_widths` where it cannot
+    compare models of any two widths.
+
+    Arguments of `compute`:
         batch: Dict of `x` (the dict of model inputs), `y` (`mask_ids`,
             (B, K)) and `sample_weight` (`mask_weights`, (B, K), or None).
         teacher: Dict of the teacher's outputs, and its `head`.
