@@ -1,6 +1,7 @@
-"""Shared by all tests: a small tokenizer, made once, and a quiet TensorFlow."""
+"""Shared by all tests: a small tokenizer; gradients on either backend."""
 
 import keras_kd as kd
+import keras
 import pytest
 
 SENTENCES = [
@@ -31,3 +32,46 @@ def tiny_config(tokenizer):
 def store(tmp_path, tokenizer):
     documents = SENTENCES * 20
     return kd.TokenStore.write(tmp_path / "store", documents, tokenizer, 12)
+
+
+@pytest.fixture
+def value_and_gradients():
+    """`run(function, inputs, jit_compile=False)`, on either backend.
+
+    `inputs` are arrays, given to `function` as tensors, or Keras variables,
+    which it reads by itself: `run(lambda: ..., variables)`. Returns the
+    scalar and a list of its gradients by each.
+    """
+    return _value_and_gradients
+
+
+def _value_and_gradients(function, inputs, jit_compile=False):
+    variables = all(isinstance(i, keras.Variable) for i in inputs)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def value(tensors):
+            if not variables:
+                return function(*tensors)
+            pairs = zip(inputs, tensors, strict=True)
+            with keras.StatelessScope(state_mapping=pairs):
+                return function()
+
+        run = jax.value_and_grad(value)
+        run = jax.jit(run) if jit_compile else run
+        return run([keras.ops.convert_to_tensor(i) for i in inputs])
+
+    import tensorflow as tf
+
+    sources = [i.value if variables else tf.constant(i) for i in inputs]
+
+    def run():
+        with tf.GradientTape() as tape:
+            tape.watch(sources)
+            value = function() if variables else function(*sources)
+        # Gathers leave IndexedSlices.
+        return value, [
+            tf.convert_to_tensor(g) for g in tape.gradient(value, sources)
+        ]
+
+    return tf.function(run, jit_compile=jit_compile)()

@@ -158,7 +158,7 @@ def check_pair(teacher, student, loss_terms):
             f"{theirs.vocabulary_size}. Received: {ours.vocabulary_size}"
         )
     for term in loss_terms.values():
-        term.check_widths(theirs.hidden_dim, ours.hidden_dim)
+        term.build_for(theirs, ours)
 
 
 def check_weights(loss_terms, loss_weights):

@@ -48,10 +48,10 @@ class HiddenStateTerm(LossTerm):
             sample_weight=self.row_weights(batch),
         )
 
-    def check_widths(self, teacher_dim, student_dim):
-        if teacher_dim != student_dim:
+    def build_for(self, teacher, student):
+        if teacher.hidden_dim != student.hidden_dim:
             raise ValueError(
                 "`student` must have the teacher's `hidden_dim` to compare "
-                f"hidden states. Expected: {teacher_dim}. "
-                f"Received: {student_dim}"
+                f"hidden states. Expected: {teacher.hidden_dim}. "
+                f"Received: {student.hidden_dim}"
             )

@@ -11,8 +11,14 @@ class LossTerm(keras.layers.Layer):
     """Base of the terms that `keras_kd.Distiller` adds up.
 
     A term overrides `compute(batch, teacher, student)`; `row_weights` where
-    its mean is not over all real tokens; `check_widths` where it cannot
-    compare models of any two widths.
+    its mean is not over all real tokens; `build_for` where it cannot compare
+    any two models, or has variables of their sizes; `observed` where it looks
+    inside the encoder layers.
+
+    Attributes:
+        observed: Tuple of names out of `keras_kd.layers.OBSERVABLE`, such as
+            "attention_scores". The outputs handed to `compute` then hold, for
+            each, a list with one tensor per encoder layer.
 
     Arguments of `compute`:
         batch: Dict of `x` (the dict of model inputs), `y` (`mask_ids`,
@@ -24,6 +30,8 @@ class LossTerm(keras.layers.Layer):
         Scalar, float32: the unweighted term. 0 when student = teacher, for
         terms that are distances.
     """
+
+    observed = ()
 
     def __init__(self, **kwargs):
         super().__init__(dtype="float32", autocast=False, **kwargs)
@@ -43,8 +51,15 @@ class LossTerm(keras.layers.Layer):
         """
         return batch["x"]["padding_mask"]
 
-    def check_widths(self, teacher_dim, student_dim):
-        """Refuses widths that the term cannot compare; all, by default."""
+    def build_for(self, teacher, student):
+        """Refuses models the term cannot compare; makes its variables.
+
+        Called once, by the `Distiller`, before any batch.
+
+        Args:
+            teacher: The teacher's `BertConfig`.
+            student: The student's.
+        """
 
 
 def mask_weights(batch):
