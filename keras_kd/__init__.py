@@ -22,10 +22,12 @@ from keras_kd.models import PRESETS, BertBackbone, BertConfig, BertMaskedLM
 from keras_kd.losses import (
     HiddenStateCosine,
     HiddenStateTerm,
+    LogitsMSETerm,
     LossTerm,
     MaskedLMTerm,
     SoftTargetKL,
     SoftTargetTerm,
+    VocabularyTerm,
     distilbert_losses,
 )
 from keras_kd.distiller import Distiller
@@ -58,10 +60,12 @@ __all__ = [
     "BertMaskedLM",
     "HiddenStateCosine",
     "HiddenStateTerm",
+    "LogitsMSETerm",
     "LossTerm",
     "MaskedLMTerm",
     "SoftTargetKL",
     "SoftTargetTerm",
+    "VocabularyTerm",
     "distilbert_losses",
     "Distiller",
     "PLANS",

@@ -16,7 +16,7 @@ ARROWS = {
     "layers": set(),
     "models": {"layers"},
     "losses": set(),
-    "distiller": set(),
+    "distiller": {"losses", "runtime"},
     "metrics": set(),
     "initialization": {"models", "losses", "metrics"},
     "evaluation": {"metrics", "losses", "data", "initialization"},
@@ -25,6 +25,7 @@ ARROWS = {
 }
 TENSORFLOW_ROOMS = {"data", "export", "runtime"}
 TENSORFLOW_FILES = {"distiller/tensorflow_step.py"}
+JAX_FILES = {"distiller/jax_step.py"}
 TOP_LEVEL = {
     "README.md",
     "LICENSE",
@@ -83,6 +84,12 @@ def test_tensorflow_stays_in_its_rooms(file):
         or str(file.relative_to(PACKAGE)) in TENSORFLOW_FILES
     )
     assert inside or not uses
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.name))
+def test_jax_stays_in_its_file(file):
+    uses = any(name.split(".")[0] == "jax" for name in imports(file))
+    assert str(file.relative_to(PACKAGE)) in JAX_FILES or not uses
 
 
 def test_the_library_knows_no_command_line():

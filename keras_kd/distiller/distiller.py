@@ -1,18 +1,22 @@
 """Distiller: a Keras model that trains a student under a frozen teacher."""
 
 import keras
+from keras import ops
+from keras_kd.losses import VocabularyTerm, vocabulary_pass
 
 if keras.backend.backend() == "tensorflow":
     from keras_kd.distiller.tensorflow_step import TensorFlowStep as BackendStep
+elif keras.backend.backend() == "jax":
+    from keras_kd.distiller.jax_step import JaxStep as BackendStep
 else:
 
     class BackendStep:
-        """No training step of ours on this backend yet."""
+        """No training step of ours on this backend."""
 
         def train_step(self, *args):
             raise RuntimeError(
-                "`Distiller` trains on the TensorFlow backend. Received: "
-                f"KERAS_BACKEND={keras.backend.backend()}"
+                "`Distiller` trains on the TensorFlow and JAX backends. "
+                f"Received: KERAS_BACKEND={keras.backend.backend()}"
             )
 
 
@@ -22,7 +26,8 @@ class Distiller(BackendStep, keras.Model):
     At each step the teacher runs once, in inference mode, outside of the
     gradient; the student once; total = Σ weight · term. Every term is logged
     unweighted under its name, the total as `loss`; batches are averaged by
-    their rows, so that one that is partly filled counts less. `x`, `y`,
+    their rows, so that one that is partly filled counts less. All the terms
+    that need the vocabulary share one pass over it. `x`, `y`,
     `sample_weight` are those of `keras_kd.masked_lm_batches`. Metrics given to
     `compile(weighted_metrics=...)` see `mask_ids` and the student's logits.
 
@@ -36,23 +41,44 @@ class Distiller(BackendStep, keras.Model):
         loss_terms: Dict of str to `LossTerm`, as from `distilbert_losses`.
         loss_weights: Dict of str to float >= 0, held in variables; default 1
             for each term.
+        micro_batches: Int. Parts that each batch is split into inside the
+            step, to need less memory. Every term stays a mean over the rows
+            of the whole batch, so the update is that of the whole batch; a
+            step begins and ends within one batch, so nothing is carried over
+            an epoch's border. Dropout and LayerDrop are drawn for each part.
+        seed: Int or None. Seed of the tokens that have soft targets, where
+            not all have.
 
     Raises:
-        ValueError: If vocabularies differ, if a term that compares hidden
-            states meets different widths, or if weights and terms do not
-            match.
+        ValueError: If vocabularies differ, if a term cannot compare the two
+            models, if weights and terms do not match, or if `micro_batches`
+            is below 1; on `fit`, if it does not divide the batch.
     """
 
     def __init__(
-        self, teacher, student, loss_terms, loss_weights=None, **kwargs
+        self,
+        teacher,
+        student,
+        loss_terms,
+        loss_weights=None,
+        micro_batches=1,
+        seed=None,
+        **kwargs,
     ):
         # Of the student's precision, so that `compile` scales a float16 loss.
         super().__init__(**{"dtype": student.dtype_policy, **kwargs})
         check_pair(teacher, student, loss_terms)
         loss_weights = loss_weights or dict.fromkeys(loss_terms, 1.0)
         check_weights(loss_terms, loss_weights)
+        if micro_batches < 1:
+            raise ValueError(
+                "`micro_batches` must be at least 1. "
+                f"Received: {micro_batches}"
+            )
         self.teacher = teacher
         self.student = student
+        self.micro_batches = micro_batches
+        self.row_draws = keras.random.SeedGenerator(seed)
         self.loss_terms = dict(loss_terms)
         self.loss_weights = {
             name: self.add_weight(
@@ -85,34 +111,113 @@ class Distiller(BackendStep, keras.Model):
         """The teacher's outputs, in inference mode."""
         return self.teacher(inputs, training=False)
 
-    def unpack_batch(self, data):
-        """`x`, `y`, `sample_weight` of a batch; the weights may be None."""
-        return keras.utils.unpack_x_y_sample_weight(data)
+    def make_batch(self, x, y, sample_weight, training):
+        """What loss terms are given: a dict, every tensor (B, ...).
+
+        In training its `draws`, (B, T) in [0, 1), decide which tokens have
+        soft targets where not all have.
+        """
+        if sample_weight is None:
+            sample_weight = ops.ones(ops.shape(y), "float32")
+        batch = {"x": x, "y": y, "sample_weight": sample_weight}
+        if training:
+            batch["draws"] = keras.random.uniform(
+                ops.shape(x["padding_mask"]),
+                dtype="float32",
+                seed=self.row_draws,
+            )
+        return batch
+
+    def count_rows(self, batch):
+        """Sum of the weights of the rows that each term is a mean over."""
+        return ops.stack(
+            [
+                ops.sum(ops.cast(term.row_weights(batch), "float32"))
+                for term in self.loss_terms.values()
+            ]
+        )
+
+    def add_up(self, batch, teacher_outputs, student_outputs, shares=None):
+        """The total of a batch, and its terms.
+
+        Args:
+            batch: From `make_batch`.
+            teacher_outputs: Dict.
+            student_outputs: Dict.
+            shares: (terms,), the share of each term's rows that this batch
+                has, where it is a part of another; else None.
+
+        Returns:
+            Pair: Σ share · weight · term, and (terms,), each share · term.
+        """
+        teacher = {**teacher_outputs, "head": self.teacher.head}
+        student = {**student_outputs, "head": self.student.head}
+        if shares is None:
+            shares = ops.ones(len(self.loss_terms), "float32")
+        shares = {name: shares[i] for i, name in enumerate(self.loss_terms)}
+        factors = {
+            name: share * ops.convert_to_tensor(self.loss_weights[name])
+            for name, share in shares.items()
+        }
+        in_pass = [
+            name
+            for name, term in self.loss_terms.items()
+            if isinstance(term, VocabularyTerm)
+        ]
+        total, values = 0.0, {}
+        if in_pass:
+            total, found = vocabulary_pass(
+                [self.loss_terms[name] for name in in_pass],
+                [factors[name] for name in in_pass],
+                batch,
+                teacher,
+                student,
+                compile_rows=self.compile_rows(),
+            )
+            values = dict(zip(in_pass, found, strict=True))
+        for name, term in self.loss_terms.items():
+            if name not in in_pass:
+                values[name] = term.compute(batch, teacher, student)
+                total = total + factors[name] * values[name]
+        terms = [shares[name] * values[name] for name in self.loss_terms]
+        return total, ops.stack(terms)
+
+    def compile_rows(self):
+        """What compiles the rows' losses by themselves; None for nothing."""
+        return None
+
+    def log_terms(self, values, counts):
+        """Takes a batch's terms, and how many rows each has, into the logs."""
+        for index, metric in enumerate(self.term_metrics):
+            metric.update_state(values[index], sample_weight=counts[index])
 
     def compute_loss(
-        self,
-        x=None,
-        y=None,
-        y_pred=None,
-        sample_weight=None,
-        training=True,
-        teacher_outputs=None,
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """Total loss of a batch; updates each term's metric."""
-        if teacher_outputs is None:
-            teacher_outputs = self.call_teacher(x)
-        batch = {"x": x, "y": y, "sample_weight": sample_weight}
-        teacher = {**teacher_outputs, "head": self.teacher.head}
-        student = {**y_pred, "head": self.student.head}
-        total = 0.0
-        for metric, (name, term) in zip(
-            self.term_metrics, self.loss_terms.items(), strict=True
-        ):
-            value = term.compute(batch, teacher, student)
-            rows = keras.ops.sum(term.row_weights(batch))
-            metric.update_state(value, sample_weight=rows)
-            total = total + self.loss_weights[name] * value
+        """Total loss of a batch, the teacher's outputs included.
+
+        Updates each term's metric.
+        """
+        batch = self.make_batch(x, y, sample_weight, training)
+        total, values = self.add_up(batch, self.call_teacher(x), y_pred)
+        self.log_terms(values, self.count_rows(batch))
         return total
+
+    def split_batch(self, batch):
+        """(B, ...) tensors to (`micro_batches`, B / `micro_batches`, ...)."""
+        parts = self.micro_batches
+
+        def split(values):
+            size = values.shape[0]
+            if size is not None and size % parts:
+                raise ValueError(
+                    "`micro_batches` must divide the batch. Expected: a "
+                    f"divisor of {size}. Received: {parts}"
+                )
+            size = -1 if size is None else size // parts
+            return ops.reshape(values, (parts, size, *values.shape[1:]))
+
+        return keras.tree.map_structure(split, batch)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Metrics of `compile`, on the logits, and the terms."""

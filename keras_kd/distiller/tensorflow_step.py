@@ -1,21 +1,72 @@
 """The training step on TensorFlow."""
 
+import keras
 import tensorflow as tf
+from keras_kd.runtime import training_device, xla_available
 
 
 class TensorFlowStep:
     """Mixed into the Distiller where Keras runs on TensorFlow."""
 
     def train_step(self, data):
-        """Teacher once, outside the tape; student once; terms; update."""
-        x, y, sample_weight = self.unpack_batch(data)
+        """One update; the batch in one piece or in micro-batches."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        batch = self.make_batch(x, y, sample_weight, training=True)
+        counts = self.count_rows(batch)
+        if self.micro_batches == 1:
+            gradients, terms = self.gradients_of(batch)
+        else:
+            gradients, terms = self.gradients_of_parts(batch, counts)
+        self.log_terms(terms, counts)
+        self.optimizer.apply(gradients, self.trainable_weights)
+        return self.get_metrics_result()
+
+    def gradients_of(self, batch, shares=None):
+        """Teacher once, outside the tape; student once; terms; gradients."""
+        x, y, sample_weight = (batch[n] for n in ("x", "y", "sample_weight"))
         teacher_outputs = self.call_teacher(x)
         with tf.GradientTape() as tape:
-            y_pred = self(x, training=True)
-            loss = self.compute_loss(
-                x, y, y_pred, sample_weight, teacher_outputs=teacher_outputs
-            )
-            scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, self.trainable_weights)
-        self.optimizer.apply(gradients, self.trainable_weights)
-        return self.compute_metrics(x, y, y_pred, sample_weight)
+            outputs = self(x, training=True)
+            total, terms = self.add_up(batch, teacher_outputs, outputs, shares)
+            total = self.optimizer.scale_loss(total)
+        self.compute_metrics(x, y, outputs, sample_weight)
+        return tape.gradient(total, self.trainable_weights), terms
+
+    def gradients_of_parts(self, batch, counts):
+        """The same, part by part: only one part's activations are held."""
+        parts = self.split_batch(batch)
+
+        def add_part(index, gradients, terms):
+            part = tf.nest.map_structure(lambda values: values[index], parts)
+            shares = tf.math.divide_no_nan(self.count_rows(part), counts)
+            found, values = self.gradients_of(part, shares)
+            pairs = zip(gradients, found, strict=True)
+            gradients = [
+                a if b is None else a + tf.convert_to_tensor(b)
+                for a, b in pairs
+            ]
+            return index + 1, gradients, terms + values
+
+        start = [tf.zeros_like(weight) for weight in self.trainable_weights]
+        _, gradients, terms = tf.while_loop(
+            lambda index, *_: index < self.micro_batches,
+            add_part,
+            (0, start, tf.zeros_like(counts)),
+            parallel_iterations=1,
+        )
+        return gradients, terms
+
+    def compile_rows(self):
+        """XLA for the rows' losses, in a step that is otherwise a graph.
+
+        A chunk's logits are then read and written once or twice rather than
+        some twenty times; the matmuls around it stay TensorFlow's own, which
+        are as fast as XLA's or faster.
+        """
+        if self.jit_compile or tf.executing_eagerly():
+            return None
+        if not xla_available(training_device())[0]:
+            return None
+        return lambda function: tf.function(
+            function, jit_compile=True, autograph=False
+        )

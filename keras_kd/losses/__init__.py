@@ -10,18 +10,21 @@ from keras_kd.losses.hidden_states import HiddenStateCosine, HiddenStateTerm
 from keras_kd.losses.loss_term import LossTerm
 from keras_kd.losses.masked_lm import MaskedLMTerm
 from keras_kd.losses.soft_targets import (
+    LogitsMSETerm,
     SoftTargetKL,
     SoftTargetTerm,
-    chunked_soft_target_kl,
 )
+from keras_kd.losses.vocabulary_pass import VocabularyTerm, vocabulary_pass
 
 __all__ = [
     "HiddenStateCosine",
     "HiddenStateTerm",
+    "LogitsMSETerm",
     "LossTerm",
     "MaskedLMTerm",
     "SoftTargetKL",
     "SoftTargetTerm",
-    "chunked_soft_target_kl",
+    "VocabularyTerm",
     "distilbert_losses",
+    "vocabulary_pass",
 ]

@@ -1,16 +1,18 @@
-"""The three terms of DistilBERT, ready for a Distiller."""
+"""The terms of DistilBERT, ready for a Distiller."""
 
 from keras_kd.losses.hidden_states import HiddenStateTerm
 from keras_kd.losses.masked_lm import MaskedLMTerm
-from keras_kd.losses.soft_targets import SoftTargetTerm
+from keras_kd.losses.soft_targets import LogitsMSETerm, SoftTargetTerm
 
 
 def distilbert_losses(
     alpha_ce=5.0,
     alpha_mlm=2.0,
     alpha_cos=1.0,
+    alpha_mse=0.0,
     temperature=2.0,
     restrict_ce_to_mask=False,
+    unmasked_share=1.0,
 ):
     """Soft targets, masked LM and hidden-state cosine, weighted 5 / 2 / 1.
 
@@ -23,8 +25,12 @@ def distilbert_losses(
             cross-entropy, in the original too).
         alpha_mlm: Float >= 0. Weight of `masked_lm`.
         alpha_cos: Float >= 0. Weight of `hidden_state`.
+        alpha_mse: Float >= 0. Weight of `logits_mse`.
         temperature: Float > 0, of the soft targets.
-        restrict_ce_to_mask: Bool. Soft targets at masked positions only.
+        restrict_ce_to_mask: Bool. Soft targets (and `logits_mse`) at masked
+            positions only, whatever `unmasked_share`.
+        unmasked_share: Float in [0, 1]. Share of the unmasked tokens that
+            have soft targets (and `logits_mse`); all, as in the original.
 
     Returns:
         Dict of `loss_terms` and `loss_weights`, for
@@ -33,25 +39,27 @@ def distilbert_losses(
 
     Raises:
         ValueError: If a weight is negative or not finite, all are 0, or
-            `temperature` is not above 0 or not finite.
+            `temperature` is not above 0 or not finite, or `unmasked_share`
+            is not in [0, 1].
     """
     weights = {
         "soft_target": float(alpha_ce),
         "masked_lm": float(alpha_mlm),
+        "logits_mse": float(alpha_mse),
         "hidden_state": float(alpha_cos),
     }
     allowed = all(0 <= w < float("inf") for w in weights.values())
     if not allowed or not any(weights.values()):
         raise ValueError(
-            "`alpha_ce`, `alpha_mlm` and `alpha_cos` must be 0 or more and "
-            f"finite, and one of them above 0. Received: {alpha_ce}, "
-            f"{alpha_mlm}, {alpha_cos}"
+            "`alpha_ce`, `alpha_mlm`, `alpha_cos` and `alpha_mse` must be 0 "
+            "or more and finite, and one of them above 0. Received: "
+            f"{alpha_ce}, {alpha_mlm}, {alpha_cos}, {alpha_mse}"
         )
+    share = 0.0 if restrict_ce_to_mask else unmasked_share
     terms = {
-        "soft_target": SoftTargetTerm(
-            temperature, masked_only=restrict_ce_to_mask
-        ),
+        "soft_target": SoftTargetTerm(temperature, share),
         "masked_lm": MaskedLMTerm(),
+        "logits_mse": LogitsMSETerm(share),
         "hidden_state": HiddenStateTerm(),
     }
     used = [name for name, weight in weights.items() if weight > 0]

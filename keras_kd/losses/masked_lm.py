@@ -1,11 +1,12 @@
 """The masked-LM term: cross-entropy of the student on the hidden tokens."""
 
 import keras
-from keras_kd.losses.loss_term import LossTerm, mask_weights
+from keras import ops
+from keras_kd.losses.vocabulary_pass import VocabularyTerm
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class MaskedLMTerm(LossTerm):
+class MaskedLMTerm(VocabularyTerm):
     """Mean cross-entropy in nats over the masked positions (weight 1).
 
     Rows: `mask_positions` whose weight is not 0. Reduction: mean. Power of
@@ -13,16 +14,8 @@ class MaskedLMTerm(LossTerm):
     Source: Devlin et al., 2018, https://arxiv.org/abs/1810.04805
     """
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.formula = keras.losses.SparseCategoricalCrossentropy(
-            from_logits=True, reduction="mean_with_sample_weight"
-        )
-
-    def compute(self, batch, teacher, student):
-        return self.formula(
-            batch["y"], student["logits"], sample_weight=self.row_weights(batch)
-        )
-
-    def row_weights(self, batch):
-        return mask_weights(batch)
+    def compare(self, teacher_logits, student_logits, ids):
+        log_q = ops.log_softmax(student_logits)
+        hidden = ops.arange(log_q.shape[-1], dtype=ids.dtype) == ids[:, None]
+        hidden = ops.cast(hidden, log_q.dtype)
+        return -ops.sum(hidden * log_q, axis=-1), ops.exp(log_q) - hidden

@@ -1,16 +1,12 @@
-"""The soft-target term: KL from the teacher's to the student's tokens.
+"""The soft-target terms: from the teacher's logits to the student's.
 
-The plain formula, on logits, is `SoftTargetKL`. The term does not call it on
-(B, T, V) logits, which are never held whole: it goes through the rows in
-chunks, with the gradient made in the same pass (`chunked_soft_target_kl`,
-tested against the formula).
+`SoftTargetKL` is the formula on logits; the terms compare a chunk of rows at a
+time, inside the pass over the vocabulary.
 """
 
 import keras
 from keras import ops
-from keras_kd.losses.loss_term import LossTerm, mask_weights
-
-CHUNK_ROWS = 512
+from keras_kd.losses.vocabulary_pass import VocabularyTerm, masked_rows
 
 
 def check_temperature(temperature):
@@ -69,142 +65,35 @@ def kl_and_gradient(teacher_logits, student_logits, temperature):
     return kl, temperature * (ops.exp(log_q) - p)
 
 
-def chunked_soft_target_kl(
-    teacher_rows,
-    teacher_vocabulary,
-    student_rows,
-    student_vocabulary,
-    row_weights,
-    temperature,
-    chunk_rows=CHUNK_ROWS,
-):
-    """`SoftTargetKL` from hidden rows, a chunk of the rows at a time.
-
-    Per chunk: both models' logits, the loss, the gradient by the student's
-    logits, and that gradient multiplied back onto the rows, the embedding and
-    the bias; then the chunk is dropped. Four vocabulary matmuls, nothing
-    recomputed, (`chunk_rows`, V) alive.
-
-    Args:
-        teacher_rows: (N, D) from the teacher head's `transform`.
-        teacher_vocabulary: Pair of embedding (V, D) and bias (V,).
-        student_rows: (N, D') from the student head's `transform`.
-        student_vocabulary: Pair of embedding (V, D') and bias (V,).
-        row_weights: (N,) float; 0 ignores the row.
-        temperature: Float or scalar tensor.
-        chunk_rows: Int.
-
-    Returns:
-        Scalar: the weighted mean over rows; 0 where all weights are 0.
-        Differentiable by `student_rows` and `student_vocabulary`.
-    """
-    embedding, bias = student_vocabulary
-    temperature = ops.cast(ops.convert_to_tensor(temperature), "float32")
-    teacher_embedding, teacher_bias = teacher_vocabulary
-    teacher_embedding = ops.cast(teacher_embedding, teacher_rows.dtype)
-    row_weights = ops.cast(row_weights, "float32")
-    # Weights relative to the largest stay within what half precision holds;
-    # what makes them a mean is multiplied on at the end, in float32.
-    largest = ops.max(row_weights)
-    relative = ops.divide_no_nan(row_weights, largest)
-    mean = ops.divide_no_nan(largest, ops.sum(row_weights))
-
-    number_of_rows = ops.shape(student_rows)[0]
-    chunks = (number_of_rows + chunk_rows - 1) // chunk_rows
-    padding = chunks * chunk_rows - number_of_rows
-
-    def in_chunks(rows):
-        rows = ops.pad(rows, [[0, padding]] + [[0, 0]] * (len(rows.shape) - 1))
-        return ops.reshape(rows, (chunks, chunk_rows, *rows.shape[1:]))
-
-    teacher_chunks = in_chunks(teacher_rows)
-    weight_chunks = in_chunks(relative)
-
-    @ops.custom_gradient
-    def mean_kl(student_rows, embedding, bias):
-        student_chunks = in_chunks(student_rows)
-        matrix = ops.cast(embedding, student_rows.dtype)
-
-        def add_chunk(index, totals):
-            loss, by_rows, by_embedding, by_bias = totals
-            rows, weights = student_chunks[index], weight_chunks[index]
-            kl, by_logits = kl_and_gradient(
-                _logits(teacher_chunks[index], teacher_embedding, teacher_bias),
-                _logits(rows, matrix, bias),
-                temperature,
-            )
-            by_logits = by_logits * weights[:, None]
-            low = ops.cast(by_logits, rows.dtype)
-            by_here = ops.cast(ops.matmul(low, matrix), "float32")
-            by_rows = ops.slice_update(by_rows, (index, 0, 0), by_here[None])
-            by_chunk = ops.matmul(ops.transpose(low), rows)
-            return (
-                loss + ops.sum(kl * weights),
-                by_rows,
-                by_embedding + ops.cast(by_chunk, "float32"),
-                by_bias + ops.sum(by_logits, axis=0),
-            )
-
-        loss, by_rows, by_embedding, by_bias = ops.fori_loop(
-            0,
-            chunks,
-            add_chunk,
-            (
-                ops.zeros((), "float32"),
-                ops.zeros_like(student_chunks, "float32"),
-                ops.zeros(embedding.shape, "float32"),
-                ops.zeros(bias.shape, "float32"),
-            ),
-        )
-        width = student_rows.shape[-1]
-        by_rows = ops.reshape(by_rows, (chunks * chunk_rows, width))
-        gradients = (
-            (by_rows[:number_of_rows], student_rows.dtype),
-            (by_embedding, embedding.dtype),
-            (by_bias, bias.dtype),
-        )
-
-        def gradient(*upstream, **_):
-            scale = mean * ops.cast(upstream[0], "float32")
-            return tuple(
-                ops.cast(value * scale, dtype) for value, dtype in gradients
-            )
-
-        return mean * loss, gradient
-
-    return mean_kl(student_rows, embedding, bias)
-
-
-def _logits(rows, embedding, bias):
-    """Float32 logits, (N, V), of rows (N, D)."""
-    products = ops.matmul(rows, ops.transpose(embedding))
-    return ops.cast(products, "float32") + ops.cast(bias, "float32")
-
-
 @keras.saving.register_keras_serializable(package="keras_kd")
-class SoftTargetTerm(LossTerm):
+class SoftTargetTerm(VocabularyTerm):
     """Mean over rows of temperature² · KL(teacher || student).
 
     Rows: all real tokens, [CLS], [SEP] and masked positions included; or the
-    masked positions only. Reduction: mean over rows of a sum over the
-    vocabulary. Power of the temperature: 2.
+    masked positions and a share of the other tokens, drawn anew at each
+    training step. Reduction: mean over rows of a sum over the vocabulary.
+    Power of the temperature: 2.
     Source: Hinton et al., 2015, https://arxiv.org/abs/1503.02531; over all
     tokens as in Sanh et al., 2019, https://arxiv.org/abs/1910.01108
 
     Args:
         temperature: Float > 0. Held in a variable, so that a callback may
             assign to it inside a compiled step.
-        masked_only: Bool. Masked positions only: cheaper, and another
+        unmasked_share: Float in [0, 1]. Share of each sequence's unmasked
+            tokens that have soft targets, rounded up: 1 for all of them, 0
+            for masked positions only, which is cheaper, and another
             objective.
 
     Raises:
-        ValueError: If `temperature` is not above 0 or not finite.
+        ValueError: If `temperature` is not above 0 or not finite, or
+            `unmasked_share` is not in [0, 1].
     """
 
-    def __init__(self, temperature=2.0, masked_only=False, **kwargs):
+    def __init__(self, temperature=2.0, unmasked_share=1.0, **kwargs):
         super().__init__(**kwargs)
         check_temperature(temperature)
-        self.masked_only = masked_only
+        check_share(unmasked_share)
+        self.unmasked_share = unmasked_share
         self.temperature = self.add_weight(
             name="temperature",
             shape=(),
@@ -212,31 +101,72 @@ class SoftTargetTerm(LossTerm):
             trainable=False,
         )
 
-    def compute(self, batch, teacher, student):
-        if self.masked_only:
-            formula = SoftTargetKL()
-            formula.temperature = ops.convert_to_tensor(self.temperature)
-            return formula(
-                teacher["logits"],
-                student["logits"],
-                sample_weight=self.row_weights(batch),
-            )
-
-        def rows(model):
-            states = model["hidden_states"][-1]
-            flat = ops.reshape(states, (-1, states.shape[-1]))
-            return model["head"].transform(flat)
-
-        return chunked_soft_target_kl(
-            rows(teacher),
-            teacher["head"].vocabulary(),
-            rows(student),
-            student["head"].vocabulary(),
-            ops.reshape(self.row_weights(batch), (-1,)),
-            self.temperature,
-        )
+    def compare(self, teacher_logits, student_logits, ids):
+        temperature = ops.convert_to_tensor(self.temperature)
+        return kl_and_gradient(teacher_logits, student_logits, temperature)
 
     def row_weights(self, batch):
-        if self.masked_only:
-            return mask_weights(batch)
-        return super().row_weights(batch)
+        return weights_of_share(batch, self.unmasked_share)
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class LogitsMSETerm(VocabularyTerm):
+    """Mean over rows of the squared distance between both models' logits.
+
+    Rows: as `SoftTargetTerm`. Reduction: mean over rows of a sum over the
+    vocabulary. Power of the temperature: 0.
+    Source: Ba & Caruana, 2013, https://arxiv.org/abs/1312.6184; over tokens
+    as in the scripts of Sanh et al., 2019, https://arxiv.org/abs/1910.01108
+
+    Args:
+        unmasked_share: Float in [0, 1]. As of `SoftTargetTerm`.
+
+    Raises:
+        ValueError: If `unmasked_share` is not in [0, 1].
+    """
+
+    def __init__(self, unmasked_share=1.0, **kwargs):
+        super().__init__(**kwargs)
+        check_share(unmasked_share)
+        self.unmasked_share = unmasked_share
+
+    def compare(self, teacher_logits, student_logits, ids):
+        distance = student_logits - teacher_logits
+        return ops.sum(distance * distance, axis=-1), 2.0 * distance
+
+    def row_weights(self, batch):
+        return weights_of_share(batch, self.unmasked_share)
+
+
+def check_share(unmasked_share):
+    """Refuses a share out of [0, 1]."""
+    if not 0 <= unmasked_share <= 1:
+        raise ValueError(
+            f"`unmasked_share` must be in [0, 1]. Received: {unmasked_share}"
+        )
+
+
+def weights_of_share(batch, unmasked_share):
+    """Weights of the masked positions and a share of the other real tokens.
+
+    Which others is decided by the batch's `draws`, (B, T) in [0, 1), that a
+    `Distiller` makes at each training step; without, always by the same.
+
+    Returns:
+        (B, T) float32.
+    """
+    real = ops.cast(batch["x"]["padding_mask"], "float32")
+    if unmasked_share == 1:
+        return real
+    masked = masked_rows(batch)[1]
+    if unmasked_share == 0:
+        return masked
+    draws = batch.get("draws")
+    if draws is None:
+        draws = keras.random.uniform(ops.shape(real), seed=0)
+    eligible = real * ops.cast(masked == 0, "float32")
+    draws = ops.where(eligible > 0, ops.cast(draws, "float32"), 2.0)
+    rank = ops.argsort(ops.argsort(draws, axis=-1), axis=-1)
+    wanted = unmasked_share * ops.sum(eligible, axis=-1, keepdims=True)
+    chosen = ops.cast(rank, "float32") < wanted
+    return masked + eligible * ops.cast(chosen, "float32")

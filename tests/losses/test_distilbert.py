@@ -10,7 +10,7 @@ def test_the_defaults_are_five_two_one_at_temperature_two():
         "hidden_state": 1.0,
     }
     assert float(losses["loss_terms"]["soft_target"].temperature) == 2.0
-    assert not losses["loss_terms"]["soft_target"].masked_only
+    assert not losses["loss_terms"]["soft_target"].unmasked_share
 
 
 def test_a_term_of_weight_zero_is_left_out():
