@@ -15,16 +15,20 @@ import tempfile
 def quiet_tensorflow():
     """Keeps TensorFlow's start-up notices from the user's terminal.
 
-    Set `TF_CPP_MIN_LOG_LEVEL=0` in the environment to see them again. Python's
-    errors and `warnings` are not touched; what TensorFlow logs below the
-    level of errors is.
+    Imports Keras, which imports TensorFlow only where that is its backend.
+    Set `TF_CPP_MIN_LOG_LEVEL=0` in the environment to see the notices again.
+    Python's errors and `warnings` are not touched; what TensorFlow logs below
+    the level of errors is.
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         return
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     with silent_stderr():
+        import keras
+    if keras.config.backend() == "tensorflow":
         import tensorflow as tf
-    tf.get_logger().setLevel("ERROR")
+
+        tf.get_logger().setLevel("ERROR")
 
 
 @contextlib.contextmanager

@@ -9,18 +9,37 @@ import tensorflow as tf
 from keras_kd import runtime
 
 
-def test_importing_keras_kd_and_compiling_prints_nothing():
-    program = "import keras_kd as kd; kd.choose_jit_compile()"
-    environment = dict(os.environ)
+def run_quietly(*arguments, **environment):
+    """Runs Python as a user would; its standard error must stay empty."""
+    environment = {**os.environ, **environment}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         env=environment,
         check=True,
     )
-    assert (done.stdout, done.stderr) == ("", "")
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_importing_keras_kd_and_compiling_prints_nothing():
+    program = "import keras_kd as kd; kd.choose_jit_compile()"
+    assert run_quietly("-c", program) == ""
+
+
+def test_on_jax_nothing_imports_tensorflow():
+    # By path: the other rooms of keras_kd are not this test's matter.
+    program = f"""
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("runtime", {runtime.__file__!r})
+runtime = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(runtime)
+runtime.quiet_tensorflow()
+assert "tensorflow" not in sys.modules
+"""
+    assert run_quietly("-c", program, KERAS_BACKEND="jax") == ""
 
 
 def test_silent_stderr_gives_back_what_was_written_before_a_failure(capfd):
