@@ -42,7 +42,7 @@ from keras_kd.initialization import (
 from keras_kd.metrics import Perplexity, TeacherAgreement
 from keras_kd.evaluation import compare, evaluate, evaluate_unigram
 from keras_kd.export import export_student
-from keras_kd.runtime import choose_jit_compile, doctor
+from keras_kd.runtime import choose_jit_compile, choose_precision, doctor
 
 __all__ = [
     "MaskedLMMasking",
@@ -81,5 +81,6 @@ __all__ = [
     "evaluate_unigram",
     "export_student",
     "choose_jit_compile",
+    "choose_precision",
     "doctor",
 ]

@@ -1,26 +1,67 @@
+import json
 import os
+import pathlib
+import platform
 import subprocess
 import sys
 
 import keras_kd as kd
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from keras_kd import runtime
 
 
-def test_importing_keras_kd_and_compiling_prints_nothing():
-    program = "import keras_kd as kd; kd.choose_jit_compile()"
-    environment = dict(os.environ)
+def run_quietly(*arguments, **environment):
+    """Runs Python as a user would; its standard error must stay empty."""
+    environment = {**os.environ, **environment}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         env=environment,
         check=True,
     )
-    assert (done.stdout, done.stderr) == ("", "")
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_importing_keras_kd_and_compiling_prints_nothing():
+    program = "import keras_kd as kd; kd.choose_jit_compile()"
+    assert run_quietly("-c", program) == ""
+
+
+def test_the_doctor_as_a_program_prints_one_table_in_80_columns():
+    out = run_quietly("-m", "keras_kd.runtime", COLUMNS="80")
+    title, *rows = out.splitlines()
+    assert title.strip() == "keras_kd on this machine"
+    assert all(row[0] in "┌│└" and row[-1] in "┐│┘" for row in rows)
+    assert max(len(row) for row in rows) <= 80
+
+
+def test_on_jax_nothing_imports_tensorflow():
+    # By path: the other rooms of keras_kd are not this test's matter.
+    program = f"""
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("runtime", {runtime.__file__!r})
+runtime = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(runtime)
+runtime.quiet_tensorflow()
+facts = runtime.doctor()
+facts["chosen"] = runtime.choose_precision(), runtime.choose_jit_compile()
+assert "tensorflow" not in sys.modules
+print(json.dumps(facts))
+"""
+    out = run_quietly("-c", program, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
+    facts = json.loads(out.splitlines()[-1])
+    assert facts["keras backend"] == "jax"
+    assert (facts["device"], facts["XLA"]) == ("CPU:0", "works")
+    assert facts["gradient"] == "the CPU's, to 0e+00"
+    assert facts["random draws"] == "follow the seed"
+    assert (facts["precision"], facts["jit_compile"]) == ("float32", True)
+    assert facts["chosen"] == ["float32", True]
 
 
 def test_silent_stderr_gives_back_what_was_written_before_a_failure(capfd):
@@ -55,15 +96,273 @@ def test_doctor_reports_the_machine(capsys):
     facts = kd.doctor()
     assert facts["device"] == runtime.training_device()
     assert facts["XLA"] == "works"
+    assert facts["tensorflow"] == tf.__version__
+    assert facts["precision"] == kd.choose_precision()
+    assert facts["random draws"] == "follow the seed"
+    assert "advice" not in facts
     assert "keras_kd on this machine" in capsys.readouterr().out
 
 
-def test_bfloat16_on_the_processor_goes_without_xla(monkeypatch):
+@pytest.fixture
+def precision():
+    """Sets the dtype policy; the old one comes back after the test."""
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+def test_bfloat16_on_the_processor_goes_without_xla(monkeypatch, precision):
     monkeypatch.setattr(runtime, "training_device", lambda: "CPU:0")
     assert kd.choose_jit_compile() is True
-    before = keras.config.dtype_policy()
-    try:
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        assert kd.choose_jit_compile() is False
-    finally:
-        keras.config.set_dtype_policy(before)
+    precision("mixed_bfloat16")
+    assert kd.choose_jit_compile() is False
+
+
+def test_the_small_loss_of_no_knowledge_is_the_log_of_the_vocabulary():
+    weights = {
+        "embedding": np.zeros((64, 32), "float32"),
+        "kernel": np.ones((32, 32), "float32"),
+        "scale": np.ones(32, "float32"),
+    }
+    ids = np.zeros((2, 3), "int32")
+    loss = runtime.small_loss(weights, ids, ids)
+    np.testing.assert_allclose(loss, np.log(64), rtol=1e-6)
+
+
+def test_the_small_step_returns_the_slope_of_its_loss(monkeypatch):
+    gradients, draw = runtime.small_step("CPU:0")
+    # The same step once more, which now returns what it is given.
+    monkeypatch.setattr(runtime, "gradient_and_draw", lambda *given: given)
+    weights, token_ids, labels, _ = runtime.small_step("CPU:0")
+    for name, gradient in gradients.items():
+        step = 1e-2 * gradient / np.linalg.norm(gradient)
+        up, down = (
+            runtime.small_loss(
+                {**weights, name: weights[name] + sign * step},
+                token_ids,
+                labels,
+            )
+            for sign in (1, -1)
+        )
+        slope = (float(up) - float(down)) / 2e-2
+        np.testing.assert_allclose(slope, np.linalg.norm(gradient), rtol=1e-2)
+    assert draw.shape == (16,)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16 vaes", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile", True),
+        ("flags\t\t: fpu avx2 avx512f avx512_vnni amx_tile", False),
+        ("flags\t\t: fpu not_avx512_bf16_yet", False),
+        ("", False),
+    ],
+)
+def test_bfloat16_of_a_processor_is_read_from_its_flags(
+    monkeypatch, flags, expected
+):
+    cpuinfo = f"processor\t: 0\nmodel name\t: A CPU\n{flags}\nbugs\t\t:\n"
+    assert runtime.processor_has_bfloat16(cpuinfo) is expected
+    monkeypatch.setattr(runtime, "training_device", lambda: "CPU:0")
+    monkeypatch.setattr(runtime, "read_cpuinfo", lambda: cpuinfo)
+    chosen = "mixed_bfloat16" if expected else "float32"
+    assert kd.choose_precision() == chosen
+
+
+def test_without_a_cpuinfo_the_processor_has_no_bfloat16(monkeypatch):
+    def no_such_file(*_):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(pathlib.Path, "read_text", no_such_file)
+    assert runtime.read_cpuinfo() == ""
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ({"compute_capability": (9, 0)}, "mixed_bfloat16"),
+        ({"compute_capability": (8, 0)}, "mixed_bfloat16"),
+        ({"compute_capability": (7, 5)}, "float32"),
+        ({"device_name": "not NVIDIA's"}, "float32"),
+    ],
+)
+def test_bfloat16_of_a_gpu_goes_by_its_compute_capability(
+    monkeypatch, fresh_probes, details, expected
+):
+    monkeypatch.setattr(runtime, "training_device", lambda: "GPU:0")
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda _: ["gpu"])
+    monkeypatch.setattr(
+        tf.config.experimental, "get_device_details", {"gpu": details}.get
+    )
+    assert kd.choose_precision() == expected
+
+
+def test_a_tpu_trains_in_bfloat16(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", {"TPU": [1]}.get)
+    assert runtime.training_device() == "TPU:0"
+    assert kd.choose_precision() == "mixed_bfloat16"
+
+
+def test_other_backends_do_not_train(monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "torch")
+    with pytest.raises(RuntimeError, match="KERAS_BACKEND=torch"):
+        runtime.training_device()
+
+
+@pytest.fixture
+def fresh_probes():
+    """Forgets what the probes found, before the test and after it."""
+    cached = (
+        runtime.xla_available,
+        runtime.gradient_matches_cpu,
+        runtime.draws_follow_seed,
+        runtime.gpu_has_bfloat16,
+        runtime.say,
+    )
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
+@pytest.fixture
+def metal(monkeypatch, fresh_probes):
+    """A Mac with Apple's GPU, whose work this machine's CPU really does."""
+
+    def no_compiler(function, jit_compile=False, **kwargs):
+        if jit_compile:
+            raise ValueError("Could not find compiler for platform METAL")
+        return plain_function(function, **kwargs)
+
+    plain_function = tf.function
+    monkeypatch.setattr(tf, "function", no_compiler)
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    monkeypatch.setattr(tf.config, "list_logical_devices", {"GPU": [1]}.get)
+    monkeypatch.setattr(tf.config, "list_physical_devices", {"GPU": [1]}.get)
+
+
+def spoil_the_gpu(monkeypatch, spoil):
+    """Lets `spoil` change the gradients and the draw that GPU:0 returns."""
+    small_step = runtime.small_step
+
+    def spoiled(device, *args, **kwargs):
+        outcome = small_step(device, *args, **kwargs)
+        return spoil(*outcome) if device == "GPU:0" else outcome
+
+    monkeypatch.setattr(runtime, "small_step", spoiled)
+
+
+def test_metal_runs_a_plain_graph_in_float32_and_says_why(
+    metal, caplog, capsys
+):
+    assert kd.choose_jit_compile() is False
+    assert kd.choose_jit_compile() is False
+    assert kd.choose_precision() == "float32"
+    (record,) = caplog.records  # once
+    assert "Metal plugin has no XLA" in record.getMessage()
+    assert "plain graph" in record.getMessage()
+    facts = kd.doctor()
+    assert (facts["device"], facts["precision"]) == ("GPU:0", "float32")
+    assert facts["jit_compile"] is False
+    assert facts["why jit_compile"] == record.getMessage()
+    assert facts["XLA"] == (
+        "not available: Could not find compiler for platform METAL"
+    )
+    assert facts["gradient"] == "the CPU's, to 0e+00"
+    assert "advice" not in facts
+    out = capsys.readouterr().out
+    assert max(len(row) for row in out.splitlines()) <= 80
+    assert "Metal plugin has no XLA" in out
+
+
+def test_a_hidden_metal_gpu_still_keeps_keras_from_xla(
+    metal, monkeypatch, caplog
+):
+    monkeypatch.setattr(tf.config, "list_logical_devices", {}.get)
+    assert runtime.training_device() == "CPU:0"
+    assert kd.choose_jit_compile() is False
+    assert not caplog.records  # nothing is lost by it on a CPU
+
+
+def test_a_gpu_whose_xla_is_broken_runs_a_plain_graph(
+    metal, monkeypatch, caplog
+):
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    assert kd.choose_jit_compile() is False
+    assert "XLA does not compile for GPU:0" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("factor", "distance"), [(2.0, "1"), (1.01, "0.01"), (np.nan, "nan")]
+)
+def test_a_wrong_gradient_is_found_and_said_aloud(
+    metal, monkeypatch, caplog, capsys, factor, distance
+):
+    def spoil(gradients, draw):
+        return {**gradients, "kernel": factor * gradients["kernel"]}, draw
+
+    spoil_the_gpu(monkeypatch, spoil)
+    right, reason = runtime.gradient_matches_cpu("GPU:0")
+    assert not right
+    assert f"gradient of the `kernel` is {distance} times" in reason
+    assert kd.choose_jit_compile() is False
+    assert f"GPU:0 is not to be trusted: {reason}" in caplog.text
+    assert "set_visible_devices" in caplog.text
+    facts = kd.doctor()
+    assert facts["gradient"] == f"not to be trusted: {reason}"
+    assert "set_visible_devices" in facts["advice"]
+
+
+def test_rounding_is_no_wrong_gradient(monkeypatch, fresh_probes):
+    def spoil(gradients, draw):
+        return {k: np.float32(1.0005) * g for k, g in gradients.items()}, draw
+
+    spoil_the_gpu(monkeypatch, spoil)
+    right, distance = runtime.gradient_matches_cpu("GPU:0")
+    assert right
+    assert distance == pytest.approx(5e-4, rel=1e-2)
+
+
+def test_draws_that_ignore_their_seed_are_found(metal, monkeypatch, caplog):
+    spoil_the_gpu(monkeypatch, lambda gradients, draw: (gradients, 0 * draw))
+    expected = (False, "two seeds give the same random draw")
+    assert runtime.draws_follow_seed("GPU:0") == expected
+    kd.choose_jit_compile()
+    assert "two seeds give the same random draw" in caplog.text
+
+
+def test_draws_that_cannot_be_repeated_are_found(fresh_probes, monkeypatch):
+    rng = np.random.default_rng(0)
+    spoil_the_gpu(monkeypatch, lambda _, draw: ({}, rng.random(16)))
+    expected = (False, "one seed gives two random draws")
+    assert runtime.draws_follow_seed("GPU:0") == expected
+
+
+def test_the_doctor_survives_probes_that_raise(
+    monkeypatch, fresh_probes, capsys
+):
+    def broken(*_, **__):
+        raise MemoryError("[/red] out of [memory]\nand a long trace")
+
+    monkeypatch.setattr(runtime, "small_step", broken)
+    facts = kd.doctor()
+    assert facts["XLA"] == "not available: [/red] out of [memory]"
+    assert facts["gradient"] == "not to be trusted: [/red] out of [memory]"
+    assert facts["jit_compile"] is False
+    assert "[/red] out of [memory]" in capsys.readouterr().out
+
+
+def test_the_doctor_survives_a_machine_without_a_device(
+    monkeypatch, fresh_probes
+):
+    def broken(_):
+        raise RuntimeError("CUDA driver is too old")
+
+    monkeypatch.setattr(tf.config, "list_logical_devices", broken)
+    facts = kd.doctor()
+    assert facts["device"] == "none: CUDA driver is too old"
+    assert facts["XLA"].startswith("not available: ")
+    assert (facts["precision"], facts["jit_compile"]) == ("float32", False)
