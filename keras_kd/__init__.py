@@ -39,6 +39,11 @@ from keras_kd.initialization import (
     extract_student,
     make_plan,
 )
+from keras_kd.callbacks import (
+    ScheduleLayerDrop,
+    ScheduleLossWeight,
+    ScheduleTemperature,
+)
 from keras_kd.metrics import Perplexity, TeacherAgreement
 from keras_kd.evaluation import compare, evaluate, evaluate_unigram
 from keras_kd.export import export_student
@@ -74,6 +79,9 @@ __all__ = [
     "extract_student",
     "choose_layers",
     "make_plan",
+    "ScheduleLayerDrop",
+    "ScheduleLossWeight",
+    "ScheduleTemperature",
     "Perplexity",
     "TeacherAgreement",
     "compare",

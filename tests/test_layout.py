@@ -17,6 +17,7 @@ ARROWS = {
     "models": {"layers"},
     "losses": set(),
     "distiller": {"losses", "runtime"},
+    "callbacks": set(),
     "metrics": set(),
     "initialization": {"models", "losses", "metrics"},
     "evaluation": {"metrics", "losses", "data", "initialization"},

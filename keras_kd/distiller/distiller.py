@@ -1,5 +1,7 @@
 """Distiller: a Keras model that trains a student under a frozen teacher."""
 
+import functools
+
 import keras
 from keras import ops
 from keras_kd.losses import VocabularyTerm, vocabulary_pass
@@ -77,6 +79,12 @@ class Distiller(BackendStep, keras.Model):
             )
         self.teacher = teacher
         self.student = student
+        # Functions, so that Keras does not track two more models.
+        names = observed_names(loss_terms)
+        self.call_teacher = functools.partial(
+            teacher.observing(names), training=False
+        )
+        self.call_student = functools.partial(student.observing(names))
         self.micro_batches = micro_batches
         self.row_draws = keras.random.SeedGenerator(seed)
         self.loss_terms = dict(loss_terms)
@@ -105,11 +113,7 @@ class Distiller(BackendStep, keras.Model):
         self.built = True
 
     def call(self, inputs, training=False):
-        return self.student(inputs, training=training)
-
-    def call_teacher(self, inputs):
-        """The teacher's outputs, in inference mode."""
-        return self.teacher(inputs, training=False)
+        return self.call_student(inputs, training=training)
 
     def make_batch(self, x, y, sample_weight, training):
         """What loss terms are given: a dict, every tensor (B, ...).
@@ -252,6 +256,12 @@ class Distiller(BackendStep, keras.Model):
         # teacher, itself or as one of `layers`, stays out of it.
         hidden = ("teacher", "layers")
         return [name for name in super().__dir__() if name not in hidden]
+
+
+def observed_names(loss_terms):
+    """What the terms want to see of the encoder layers, each once."""
+    names = [n for term in loss_terms.values() for n in term.observed]
+    return tuple(dict.fromkeys(names))
 
 
 def check_pair(teacher, student, loss_terms):
