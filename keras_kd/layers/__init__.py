@@ -4,8 +4,14 @@ Backend-neutral: `keras.ops` only.
 """
 
 from keras_kd.layers.embeddings import BertEmbeddings
-from keras_kd.layers.encoder_layer import EncoderLayer
+from keras_kd.layers.encoder_layer import OBSERVABLE, EncoderLayer
 from keras_kd.layers.layer_drop import LayerDrop
 from keras_kd.layers.masked_lm_head import MaskedLMHead
 
-__all__ = ["BertEmbeddings", "EncoderLayer", "LayerDrop", "MaskedLMHead"]
+__all__ = [
+    "OBSERVABLE",
+    "BertEmbeddings",
+    "EncoderLayer",
+    "LayerDrop",
+    "MaskedLMHead",
+]

@@ -4,6 +4,9 @@ import keras
 from keras import ops
 from keras_kd.layers.seeds import DrawnSeed, split_seed
 
+# What an encoder layer can show of its inside.
+OBSERVABLE = ("attention_scores", "queries", "keys", "values")
+
 
 @keras.saving.register_keras_serializable(package="keras_kd")
 class EncoderLayer(keras.layers.Layer):
@@ -28,9 +31,13 @@ class EncoderLayer(keras.layers.Layer):
         x: Hidden states, (B, T, D).
         padding_mask: (B, T), 1 for real tokens, or None for all real.
         dropout_seeds: What `draw_dropout_seeds` returned, or None to draw.
+        observe: Bool. Whether to show the inside too.
 
     Returns:
-        Hidden states, (B, T, D).
+        Hidden states, (B, T, D); with `observe`, a pair of them and a dict of
+        `attention_scores`, (B, H, T, T), the softmax weights in float32
+        before dropout, and `queries`, `keys`, `values`, each
+        (B, T, H, D / H), with their biases, not yet scaled.
     """
 
     def __init__(
@@ -101,7 +108,14 @@ class EncoderLayer(keras.layers.Layer):
             return None
         return tuple(self.seed_generator.next() for _ in range(3))
 
-    def call(self, x, padding_mask=None, dropout_seeds=None, training=False):
+    def call(
+        self,
+        x,
+        padding_mask=None,
+        dropout_seeds=None,
+        training=False,
+        observe=False,
+    ):
         if training and dropout_seeds is None:
             dropout_seeds = self.draw_dropout_seeds()
 
@@ -111,33 +125,51 @@ class EncoderLayer(keras.layers.Layer):
             seed = DrawnSeed(dropout_seeds[which])
             return keras.random.dropout(values, self.dropout, seed=seed)
 
-        scores = drop(self._attention_scores(x, padding_mask), 0)
-        context = ops.einsum("bhts,bshe->bthe", scores, self._heads("value", x))
+        queries = self._heads(self.query(x))
+        keys = self._heads(self.key(x))
+        values = self._heads(self.value(x))
+        scores = self._attention_scores(queries, keys, padding_mask)
+        dropped = drop(ops.cast(scores, x.dtype), 0)
+        context = ops.einsum("bhts,bshe->bthe", dropped, values)
         context = ops.reshape(context, ops.shape(x))
         x = self.attention_norm(x + drop(self.attention_output(context), 1))
         branch = self.feed_forward_output(self.intermediate(x))
-        return self.feed_forward_norm(x + drop(branch, 2))
+        x = self.feed_forward_norm(x + drop(branch, 2))
+        if observe:
+            inside = (scores, queries, keys, values)
+            return x, dict(zip(OBSERVABLE, inside, strict=True))
+        return x
 
-    def _heads(self, which, x):
-        """Query, key or value, split into heads: (B, T, H, D / H)."""
-        projected = getattr(self, which)(x)
+    def _heads(self, projected):
+        """Splits (B, T, D) into heads: (B, T, H, D / H)."""
         batch, length, width = ops.shape(projected)
         shape = (batch, length, self.num_heads, width // self.num_heads)
         return ops.reshape(projected, shape)
 
-    def _attention_scores(self, x, padding_mask):
-        """Softmax weights, (B, H, T, T), computed in float32."""
-        query, key = self._heads("query", x), self._heads("key", x)
-        logits = ops.einsum("bthe,bshe->bhts", query, key)
+    def _attention_scores(self, queries, keys, padding_mask):
+        """Softmax weights, (B, H, T, T), in float32."""
+        logits = ops.einsum("bthe,bshe->bhts", queries, keys)
         logits = ops.cast(logits, "float32")
         logits = logits / (self.hidden_dim // self.num_heads) ** 0.5
         if padding_mask is not None:
             padding = 1.0 - ops.cast(padding_mask, "float32")
             logits = logits - 1e9 * padding[:, None, None, :]
-        return ops.cast(ops.softmax(logits), x.dtype)
+        return ops.softmax(logits)
 
-    def compute_output_shape(self, x_shape, padding_mask_shape=None):
-        return x_shape
+    def compute_output_spec(self, x, *_, observe=False, **__):
+        states = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
+        if not observe:
+            return states
+        batch, length, width = x.shape
+        heads = (batch, length, self.num_heads, width // self.num_heads)
+        scores = keras.KerasTensor(
+            (batch, self.num_heads, length, length), dtype="float32"
+        )
+        projected = (
+            keras.KerasTensor(heads, dtype=self.compute_dtype) for _ in range(3)
+        )
+        inside = (scores, *projected)
+        return states, dict(zip(OBSERVABLE, inside, strict=True))
 
     def get_config(self):
         return {

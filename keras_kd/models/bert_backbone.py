@@ -3,7 +3,12 @@
 import dataclasses
 
 import keras
-from keras_kd.layers import BertEmbeddings, EncoderLayer, LayerDrop
+from keras_kd.layers import (
+    OBSERVABLE,
+    BertEmbeddings,
+    EncoderLayer,
+    LayerDrop,
+)
 from keras_kd.layers.seeds import split_seed
 from keras_kd.models.presets import BertConfig
 
@@ -43,6 +48,44 @@ class EncoderModel(keras.Model):
         inputs = {name: inputs[name] for name in names}
         return super().call(inputs, training, mask)
 
+    def observing(self, names):
+        """This model, showing the inside of its encoder layers too.
+
+        Made of the same layers, so of the same variables and dropout seeds;
+        each layer runs once. All layers run: with `config.layer_drop` it
+        refuses to be called in training. It is for calling: save the model
+        it was made of.
+
+        Args:
+            names: Names out of `keras_kd.layers.OBSERVABLE`.
+
+        Returns:
+            Model with the same inputs, whose outputs hold, next to the usual
+            ones, under each of `names` a list with one tensor per encoder
+            layer. Without any name, this model itself.
+
+        Raises:
+            ValueError: If a name is not one that can be observed.
+        """
+        names = tuple(dict.fromkeys(names))
+        if not set(names) <= set(OBSERVABLE):
+            raise ValueError(
+                f"`names` must be out of {OBSERVABLE}. Received: {names}"
+            )
+        if not names:
+            return self
+        inputs, outputs = self.connect_observed(names)
+        model = ObservingModel(inputs, outputs, name=f"observing_{self.name}")
+        model.config = self.config
+        return model
+
+    def connect_observed(self, names):
+        """Functional inputs and outputs of `observing(names)`."""
+        raise NotImplementedError(
+            "A model must define `connect_observed(names)` to be observed. "
+            f"Received: {type(self).__name__}"
+        )
+
     def get_config(self):
         return {
             "config": dataclasses.asdict(self.config),
@@ -54,6 +97,40 @@ class EncoderModel(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
+
+
+class Observe(keras.layers.Wrapper):
+    """The wrapped `EncoderLayer`, with its inside given back too.
+
+    A layer of its own, because Keras counts a layer's outputs by its first
+    call: the same layer cannot give one here and five there.
+    """
+
+    def call(self, x, padding_mask=None, training=False):
+        return self.layer(
+            x, padding_mask=padding_mask, training=training, observe=True
+        )
+
+    def compute_output_spec(self, x, **_):
+        return self.layer.compute_output_spec(x, observe=True)
+
+
+class ObservingModel(EncoderModel):
+    """What `EncoderModel.observing` makes."""
+
+    def call(self, inputs, training=None, mask=None):
+        if training and self.config.layer_drop > 0:
+            raise ValueError(
+                "A model that is observed in training must have "
+                "`config.layer_drop` 0: a skipped layer has nothing to show. "
+                f"Received: layer_drop={self.config.layer_drop}"
+            )
+        return super().call(inputs, training, mask)
+
+    def get_config(self):
+        raise NotImplementedError(
+            "An observing model is not saved: save the model it was made of."
+        )
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -123,13 +200,7 @@ class BertBackbone(EncoderModel):
                 for index, layer in enumerate(encoder_layers)
             ]
 
-        inputs = token_inputs(config)
-        x = embeddings(inputs["token_ids"], inputs.get("segment_ids"))
-        hidden_states = [x]
-        for layer in layer_drops or encoder_layers:
-            x = layer(x, padding_mask=inputs["padding_mask"])
-            hidden_states.append(x)
-        outputs = {"hidden_states": hidden_states}
+        pooler = None
         if config.pooler:
             pooler = keras.layers.Dense(
                 config.hidden_dim,
@@ -140,13 +211,22 @@ class BertBackbone(EncoderModel):
                 dtype=dtype,
                 name="pooler",
             )
-            outputs["pooled"] = pooler(x[:, 0])
+        inputs = token_inputs(config)
+        outputs = encode(
+            inputs, embeddings, layer_drops or encoder_layers, pooler
+        )
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.keep_arguments(config, seed, dtype)
         self.embeddings = embeddings
         self.encoder_layers = encoder_layers
         self.layer_drops = layer_drops
-        self.pooler = pooler if config.pooler else None
+        self.pooler = pooler
+
+    def connect_observed(self, names):
+        inputs = token_inputs(self.config)
+        layers = [Observe(layer) for layer in self.encoder_layers]
+        outputs = encode(inputs, self.embeddings, layers, self.pooler, names)
+        return inputs, outputs
 
     def named_variables(self):
         """Every weight under a name that does not depend on wrapping.
@@ -166,6 +246,32 @@ def token_inputs(config):
     return {
         name: keras.Input((None,), dtype="int32", name=name) for name in names
     }
+
+
+def encode(inputs, embeddings, layers, pooler=None, observed=()):
+    """The Functional outputs of an encoder, each of its layers run once.
+
+    Args:
+        inputs: Dict of `token_inputs`.
+        embeddings: `BertEmbeddings`.
+        layers: List of L `EncoderLayer`, or of `LayerDrop` around them; to
+            observe them, of `Observe` around them.
+        pooler: Layer from the first token's state, (B, D), or None.
+        observed: Names out of `OBSERVABLE`.
+    """
+    x = embeddings(inputs["token_ids"], inputs.get("segment_ids"))
+    padding_mask = inputs["padding_mask"]
+    outputs = {"hidden_states": [x], **{name: [] for name in observed}}
+    for layer in layers:
+        x = layer(x, padding_mask=padding_mask)
+        if observed:
+            x, inside = x
+            for name in observed:
+                outputs[name].append(inside[name])
+        outputs["hidden_states"].append(x)
+    if pooler is not None:
+        outputs["pooled"] = pooler(x[:, 0])
+    return outputs
 
 
 def name_variables(owners):

@@ -48,18 +48,15 @@ class BertMaskedLM(EncoderModel):
             dtype=dtype,
             name="masked_lm_head",
         )
-        inputs = token_inputs(config)
-        outputs = dict(backbone(inputs))
-        inputs["mask_positions"] = keras.Input(
-            (None,), dtype="int32", name="mask_positions"
-        )
-        outputs["logits"] = head(
-            outputs["hidden_states"][-1], inputs["mask_positions"]
-        )
+        inputs, outputs = score(backbone, head, config)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.keep_arguments(config, seed, dtype)
         self.backbone = backbone
         self.head = head
+
+    def connect_observed(self, names):
+        backbone = self.backbone.observing(names)
+        return score(backbone, self.head, self.config)
 
     def named_variables(self):
         """The backbone's names, and the head's own: "masked_lm_head/...".
@@ -98,3 +95,16 @@ class BertMaskedLM(EncoderModel):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
+
+
+def score(backbone, head, config):
+    """Functional inputs and outputs of a masked-LM head over a backbone."""
+    inputs = token_inputs(config)
+    outputs = dict(backbone(inputs))
+    inputs["mask_positions"] = keras.Input(
+        (None,), dtype="int32", name="mask_positions"
+    )
+    outputs["logits"] = head(
+        outputs["hidden_states"][-1], inputs["mask_positions"]
+    )
+    return inputs, outputs

@@ -5,6 +5,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
+from keras_kd.layers import OBSERVABLE
 
 erf = np.vectorize(math.erf)
 
@@ -111,3 +113,45 @@ def test_the_config_comes_back():
     layer = kd.EncoderLayer(8, 2, 12, activation="relu", seed=5)
     again = kd.EncoderLayer.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
+
+
+def test_observing_changes_no_output_and_shows_the_attention(layer, x):
+    plain = layer(x, padding_mask=MASK)
+    states, inside = layer(x, padding_mask=MASK, observe=True)
+    np.testing.assert_array_equal(states, plain)
+    assert tuple(inside) == OBSERVABLE
+    inside = {name: np.asarray(a, "float64") for name, a in inside.items()}
+    for name in ("query", "key", "value"):
+        kernel, bias = getattr(layer, name).get_weights()
+        seen = inside["queries" if name == "query" else f"{name}s"]
+        expected = (x @ kernel + bias).reshape(2, 5, 2, 4)
+        np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-5)
+    for sequence, length in enumerate(MASK.sum(1)):
+        queries, keys = (inside[n][sequence] for n in ("queries", "keys"))
+        logits = np.einsum("the,she->hts", queries, keys[:length]) / 4**0.5
+        expected = np.zeros((2, 5, 5))
+        expected[..., :length] = np.exp(logits)
+        expected /= expected.sum(-1, keepdims=True)
+        found = inside["attention_scores"][sequence]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_observed_scores_are_those_before_dropout(layer, x):
+    _, inside = layer(x, padding_mask=MASK, observe=True, training=True)
+    np.testing.assert_allclose(
+        ops.sum(inside["attention_scores"], -1), np.ones((2, 2, 5)), rtol=1e-6
+    )
+
+
+def test_what_is_observed_has_the_shapes_and_types_it_is_said_to_have():
+    layer = kd.EncoderLayer(8, 2, 12, dtype="mixed_bfloat16")
+    x = np.ones((3, 5, 8), "float32")
+    said = layer.compute_output_spec(keras.KerasTensor(x.shape), observe=True)
+    found = layer(x, observe=True)
+    for spec, tensor in zip(
+        keras.tree.flatten(said), keras.tree.flatten(found), strict=True
+    ):
+        assert spec.shape == tuple(tensor.shape)
+        assert spec.dtype == keras.backend.standardize_dtype(tensor.dtype)
+    assert said[1]["attention_scores"].dtype == "float32"
+    assert said[1]["queries"].dtype == "bfloat16"

@@ -95,3 +95,18 @@ def test_an_explicit_precision_is_saved_with_the_model(
         assert one.dtype_policy.name == expected
     assert loaded.head.dense.dtype_policy.name == expected
     assert loaded.get_config()["dtype"] == dtype
+
+
+def test_an_observing_model_scores_the_masked_positions_too(
+    tiny_config, batches
+):
+    config = dataclasses.replace(tiny_config, layer_drop=0.3)
+    model = kd.BertMaskedLM(config, seed=0)
+    observing = model.observing(("attention_scores", "values"))
+    x, _, _ = next(iter(batches))
+    plain, found = model(x), observing(x)
+    assert set(found) == {*plain, "attention_scores", "values"}
+    np.testing.assert_array_equal(found["logits"], plain["logits"])
+    assert [v.shape for v in found["values"]] == [(8, 12, 2, 8)] * 2
+    with pytest.raises(ValueError, match="observed in training"):
+        observing(x, training=True)
