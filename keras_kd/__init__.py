@@ -11,6 +11,7 @@ from keras_kd.data import (
     WordPieceTokenizer,
     masked_lm_batches,
     read_documents,
+    smoothed_token_probs,
 )
 from keras_kd.layers import (
     BertEmbeddings,
@@ -48,6 +49,7 @@ __all__ = [
     "WordPieceTokenizer",
     "masked_lm_batches",
     "read_documents",
+    "smoothed_token_probs",
     "BertEmbeddings",
     "EncoderLayer",
     "LayerDrop",
