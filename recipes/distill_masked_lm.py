@@ -50,6 +50,8 @@ class Config:
         alpha_cos: Weight of the hidden-state cosine.
         temperature: Of the soft targets.
         restrict_ce_to_mask: Soft targets at masked positions only.
+        mlm_smoothing: Hide rare tokens more often; DistilBERT has 0.7. The
+            held-out text is masked evenly, whatever this is.
         freeze_position_embeddings: Keep the student's positions as they are.
         block_length: Tokens in a sequence, at most the teacher's.
         batch_size: Sequences in a step.
@@ -78,6 +80,7 @@ class Config:
     alpha_cos: float = 1.0
     temperature: float = 2.0
     restrict_ce_to_mask: bool = False
+    mlm_smoothing: float = 0.0
     freeze_position_embeddings: bool = False
     block_length: int = 64
     batch_size: int = 32
