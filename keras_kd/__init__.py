@@ -29,6 +29,7 @@ from keras_kd.losses import (
     SoftTargetTerm,
     distilbert_losses,
 )
+from keras_kd.optimizers import LinearWarmupDecay, distilbert_optimizer
 from keras_kd.distiller import Distiller
 from keras_kd.initialization import (
     PLANS,
@@ -65,6 +66,8 @@ __all__ = [
     "SoftTargetKL",
     "SoftTargetTerm",
     "distilbert_losses",
+    "LinearWarmupDecay",
+    "distilbert_optimizer",
     "Distiller",
     "PLANS",
     "InitializationPlan",

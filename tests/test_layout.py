@@ -16,6 +16,7 @@ ARROWS = {
     "layers": set(),
     "models": {"layers"},
     "losses": set(),
+    "optimizers": set(),
     "distiller": set(),
     "metrics": set(),
     "initialization": {"models", "losses", "metrics"},
