@@ -58,8 +58,10 @@ class Config:
         steps: Training steps.
         validations: How often held-out text is looked at.
         validation_batches: Batches of it.
-        optimizer: Muon or AdamW, which needs nearly twice the steps.
-        learning_rate: Highest learning rate of Muon; AdamW wants a third.
+        optimizer: Muon; AdamW, which needs nearly twice the steps; or
+            distilbert, the AdamW of its scripts.
+        learning_rate: Highest learning rate of Muon; AdamW wants a third,
+            distilbert had 5e-4.
         seed: Of weights, order, masks.
         precision: Keras's policy, such as mixed_bfloat16, which is faster on
             processors that have it, as long as XLA is off.
@@ -87,7 +89,7 @@ class Config:
     steps: int = 1000
     validations: int = 10
     validation_batches: int = 40
-    optimizer: Literal["muon", "adamw"] = "muon"
+    optimizer: Literal["muon", "adamw", "distilbert"] = "muon"
     learning_rate: float = 2e-3
     seed: int = 0
     precision: str = "float32"
