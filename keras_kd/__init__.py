@@ -11,6 +11,7 @@ from keras_kd.data import (
     WordPieceTokenizer,
     masked_lm_batches,
     read_documents,
+    smoothed_token_probs,
 )
 from keras_kd.layers import (
     BertEmbeddings,
@@ -30,6 +31,7 @@ from keras_kd.losses import (
     VocabularyTerm,
     distilbert_losses,
 )
+from keras_kd.optimizers import LinearWarmupDecay, distilbert_optimizer
 from keras_kd.distiller import Distiller
 from keras_kd.initialization import (
     PLANS,
@@ -55,6 +57,7 @@ __all__ = [
     "WordPieceTokenizer",
     "masked_lm_batches",
     "read_documents",
+    "smoothed_token_probs",
     "BertEmbeddings",
     "EncoderLayer",
     "LayerDrop",
@@ -72,6 +75,8 @@ __all__ = [
     "SoftTargetTerm",
     "VocabularyTerm",
     "distilbert_losses",
+    "LinearWarmupDecay",
+    "distilbert_optimizer",
     "Distiller",
     "PLANS",
     "InitializationPlan",

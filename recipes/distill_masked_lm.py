@@ -50,14 +50,18 @@ class Config:
         alpha_cos: Weight of the hidden-state cosine.
         temperature: Of the soft targets.
         restrict_ce_to_mask: Soft targets at masked positions only.
+        mlm_smoothing: Hide rare tokens more often; DistilBERT has 0.7. The
+            held-out text is masked evenly, whatever this is.
         freeze_position_embeddings: Keep the student's positions as they are.
         block_length: Tokens in a sequence, at most the teacher's.
         batch_size: Sequences in a step.
         steps: Training steps.
         validations: How often held-out text is looked at.
         validation_batches: Batches of it.
-        optimizer: Muon or AdamW, which needs nearly twice the steps.
-        learning_rate: Highest learning rate of Muon; AdamW wants a third.
+        optimizer: Muon; AdamW, which needs nearly twice the steps; or
+            distilbert, the AdamW of its scripts.
+        learning_rate: Highest learning rate of Muon; AdamW wants a third,
+            distilbert had 5e-4.
         seed: Of weights, order, masks.
         precision: Keras's policy, such as mixed_bfloat16, which is faster on
             processors that have it, as long as XLA is off.
@@ -78,13 +82,14 @@ class Config:
     alpha_cos: float = 1.0
     temperature: float = 2.0
     restrict_ce_to_mask: bool = False
+    mlm_smoothing: float = 0.0
     freeze_position_embeddings: bool = False
     block_length: int = 64
     batch_size: int = 32
     steps: int = 1000
     validations: int = 10
     validation_batches: int = 40
-    optimizer: Literal["muon", "adamw"] = "muon"
+    optimizer: Literal["muon", "adamw", "distilbert"] = "muon"
     learning_rate: float = 2e-3
     seed: int = 0
     precision: str = "float32"

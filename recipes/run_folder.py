@@ -165,11 +165,14 @@ def log_callbacks(folder):
 
 
 def make_optimizer(name, learning_rate, steps):
-    """Muon or AdamW, warmed up and decayed over `steps`.
+    """Muon or AdamW, warmed up and decayed over `steps`; or "distilbert".
 
     Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/)
     moves the matrices of the layers, AdamW at a third of its rate the rest.
+    "distilbert" is `kd.distilbert_optimizer`.
     """
+    if name == "distilbert":
+        return kd.distilbert_optimizer(steps, learning_rate)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
         decay_steps=max(1, steps - steps // 20),

@@ -1,8 +1,8 @@
 """From a recipe's text to its batches. Not a recipe.
 
 The config fields it reads: corpus, validation_corpus, text_column,
-block_length, batch_size, validation_batches, seed; and for `fit`, steps and
-validations.
+block_length, batch_size, validation_batches, seed; mlm_smoothing where there
+is one; and for `fit`, steps and validations.
 """
 
 import collections.abc
@@ -31,7 +31,7 @@ class TextBatches:
 
 
 def check_sizes(config):
-    """Ends the program where batches cannot have the sizes asked for."""
+    """Ends the program where batches cannot be made as asked for."""
     for name in ("batch_size", "validation_batches"):
         if getattr(config, name) < 1:
             flag = name.replace("_", "-")
@@ -44,6 +44,9 @@ def check_sizes(config):
             "`--block-length` must be at least "
             f"{kd.TokenStore.SHORTEST_BLOCK}. Received: {config.block_length}"
         )
+    smoothing = getattr(config, "mlm_smoothing", 0.0)
+    if not smoothing >= 0:
+        sys.exit(f"`--mlm-smoothing` must be 0 or more. Received: {smoothing}")
     for name in ("steps", "teacher_steps"):
         steps = getattr(config, name, None)
         if steps is None:
@@ -86,6 +89,7 @@ def make_batches(config, folder, tokenizer, train, held_out):
         tokenizer,
         config.batch_size,
         seed=config.seed,
+        smoothing=getattr(config, "mlm_smoothing", 0.0),
     )
     make_train()  # a corpus too small for one batch ends the program here
     held_out_batches = kd.masked_lm_batches(

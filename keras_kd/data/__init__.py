@@ -5,7 +5,7 @@ The only home of tf.data.
 
 from keras_kd.data.batches import masked_lm_batches
 from keras_kd.data.corpora import SPLITS, read_documents
-from keras_kd.data.masking import MaskedLMMasking
+from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs
 from keras_kd.data.token_store import TokenStore
 from keras_kd.data.tokenizer import WordPieceTokenizer
 
@@ -16,4 +16,5 @@ __all__ = [
     "WordPieceTokenizer",
     "masked_lm_batches",
     "read_documents",
+    "smoothed_token_probs",
 ]

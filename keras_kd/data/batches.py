@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import tensorflow as tf
-from keras_kd.data.masking import MaskedLMMasking
+from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs
 
 
 def masked_lm_batches(
@@ -16,6 +16,8 @@ def masked_lm_batches(
     seed=0,
     shuffle=True,
     first_epoch=0,
+    smoothing=0.0,
+    across_batch=False,
 ):
     """A `tf.data.Dataset` of masked-LM batches, for `fit` and `evaluate`.
 
@@ -38,13 +40,19 @@ def masked_lm_batches(
             `Distiller` count its tokens). True: they wait for another epoch.
         first_epoch: Int. Number of the first iteration, where training goes
             on after epochs done before.
+        smoothing: Float >= 0. Rare tokens are hidden more often, by the
+            store's own counts, as `smoothed_token_probs`; 0: all alike.
+            DistilBERT's scripts have 0.7.
+        across_batch: Bool. The share is drawn from the whole batch at once,
+            as `MaskedLMMasking` says; masks then depend on its blocks.
 
     Returns:
         Dataset of `x`, `y`, `sample_weight` as `MaskedLMMasking` makes them.
 
     Raises:
         ValueError: If the tokenizer is another, or there are fewer blocks
-            than one batch has.
+            than one batch has; if `rate`, `seed` or `smoothing` is out of
+            range.
     """
     store.check_tokenizer(tokenizer)
     if not 1 <= batch_size <= len(store):
@@ -53,6 +61,11 @@ def masked_lm_batches(
             f"of blocks, {len(store)} of {store.block_length} tokens. "
             f"Received: {batch_size}"
         )
+    token_probs = None
+    if smoothing:
+        token_probs = smoothed_token_probs(
+            store.token_counts, tokenizer.special_ids, smoothing
+        )
     masking = MaskedLMMasking(
         tokenizer.vocabulary_size,
         tokenizer.special_ids,
@@ -60,6 +73,8 @@ def masked_lm_batches(
         tokenizer.mask_id,
         rate=rate,
         seed=seed,
+        token_probs=token_probs,
+        across_batch=across_batch,
     )
     number_of_blocks = len(store)
     steps = number_of_blocks // batch_size

@@ -3,7 +3,7 @@ import string
 import numpy as np
 import pytest
 from keras_kd.data.batches import masked_lm_batches
-from keras_kd.data.masking import MaskedLMMasking
+from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs
 from keras_kd.data.token_store import TokenStore
 from keras_kd.data.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
 
@@ -38,9 +38,10 @@ def indices_of(epoch, store):
     """Which blocks an epoch's batches hold: their masks undone, looked up."""
     index = {tuple(row): i for i, row in enumerate(store.blocks.tolist())}
     found = []
-    for x, y, _ in epoch:
+    for x, y, weights in epoch:
         blocks = x["token_ids"].copy()
-        blocks[np.arange(len(y))[:, None], x["mask_positions"]] = y
+        row, slot = np.nonzero(weights)
+        blocks[row, x["mask_positions"][row, slot]] = y[row, slot]
         found.append([index[tuple(row)] for row in blocks.tolist()])
     return found
 
@@ -97,6 +98,25 @@ def test_batches_are_what_masking_makes_of_the_blocks(store, tokenizer):
     epoch = iterate(dataset)
     expected = [
         masking(store.blocks[indices], indices, 2)
+        for indices in indices_of(epoch, store)
+    ]
+    assert_equal_epochs(epoch, expected)
+
+
+def test_smoothing_and_drawing_across_the_batch_are_those_of_masking(
+    store, tokenizer
+):
+    probs = smoothed_token_probs(store.token_counts, (0, 1, 2, 3, 4), 0.7)
+    masking = MaskedLMMasking(
+        31, (0, 1, 2, 3, 4), 0, 4, token_probs=probs, across_batch=True
+    )
+    dataset = masked_lm_batches(
+        store, tokenizer, 5, smoothing=0.7, across_batch=True
+    )
+    assert dataset.element_spec[1].shape == (5, 16)  # 4 + 6 * root of 4
+    epoch = iterate(dataset)
+    expected = [
+        masking(store.blocks[indices], indices, 0)
         for indices in indices_of(epoch, store)
     ]
     assert_equal_epochs(epoch, expected)
@@ -240,3 +260,5 @@ def test_rate_and_seed_out_of_range_are_refused(store, tokenizer):
         masked_lm_batches(store, tokenizer, 5, rate=0)
     with pytest.raises(ValueError, match="`seed` must be 0 or more"):
         masked_lm_batches(store, tokenizer, 5, seed=-1)
+    with pytest.raises(ValueError, match="`smoothing` must be 0 or more"):
+        masked_lm_batches(store, tokenizer, 5, smoothing=-1)

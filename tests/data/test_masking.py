@@ -1,6 +1,9 @@
+import itertools
+import math
+
 import numpy as np
 import pytest
-from keras_kd.data.masking import MaskedLMMasking
+from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs
 
 SPECIAL_IDS = (0, 1, 2, 3, 4)
 PAD, CLS, SEP, MASK = 0, 2, 3, 4
@@ -217,6 +220,208 @@ def test_masks_are_what_they_were():
     assert x["token_ids"].tolist() == [block.tolist()]
 
 
+# Rare tokens more often
+
+
+def test_smoothed_token_probs_are_powers_of_the_counts():
+    counts = np.array([9, 0, 1, 16, 100])
+    found = smoothed_token_probs(counts, (0,), smoothing=0.5)
+    np.testing.assert_allclose(found, [0, 1, 1, 0.25, 0.1], rtol=1e-12)
+    found = smoothed_token_probs([7, 1024], ())  # 2 ** (10 * -0.7)
+    np.testing.assert_allclose(found[1], 1 / 128, rtol=1e-12)
+    np.testing.assert_array_equal(
+        smoothed_token_probs(counts, (1, 4), smoothing=0), [1, 0, 1, 1, 0]
+    )
+
+
+@pytest.mark.parametrize("across_batch", [False, True])
+def test_equal_probabilities_choose_what_none_choose(across_batch):
+    blocks = random_blocks(20)
+    equal = np.full(VOCABULARY_SIZE, 0.3)
+    masked = [
+        make_masking(token_probs=probs, across_batch=across_batch)(
+            blocks, range(20), 0
+        )
+        for probs in (None, equal)
+    ]
+    for name, array in masked[0][0].items():
+        np.testing.assert_array_equal(array, masked[1][0][name])
+    np.testing.assert_array_equal(masked[0][1], masked[1][1])
+
+
+def one_after_another(probs, count):
+    """Exact chances of being among `count` drawn without replacement."""
+    chances = np.zeros(len(probs))
+    for drawn in itertools.permutations(range(len(probs)), count):
+        left, chance = sum(probs), 1.0
+        for token in drawn:
+            chance *= probs[token] / left
+            left -= probs[token]
+        chances[list(drawn)] += chance
+    return chances
+
+
+@pytest.mark.parametrize("rate, count", [(0.2, 1), (0.5, 2), (0.7, 3)])
+def test_tokens_are_drawn_one_after_another_by_their_probabilities(rate, count):
+    # Four tokens of chances 1 : 2 : 4 : 8; drawn one: 1/15, 2/15, 4/15, 8/15.
+    probs = np.zeros(VOCABULARY_SIZE)
+    probs[5:9] = 1, 2, 4, 8
+    block = [CLS, 5, 6, 7, 8, SEP, PAD, PAD]
+    blocks = np.tile(block, (20_000, 1))
+    masking = make_masking(rate=rate, token_probs=probs)
+    x, _, weights = masking(blocks, range(20_000), 0)
+    assert (weights.sum(axis=1) == count).all()
+    chosen = x["mask_positions"][weights == 1]
+    found = np.bincount(chosen, minlength=8)[1:5] / 20_000
+    # Standard deviation at most 0.0035; within 5 of it.
+    expected = one_after_another([1, 2, 4, 8], count)
+    np.testing.assert_allclose(found, expected, atol=0.018)
+
+
+def test_a_token_of_probability_0_is_never_chosen():
+    probs = np.ones(VOCABULARY_SIZE)
+    probs[5] = 0
+    blocks = np.array([[CLS, 5, 5, 5, 6, 5, 5, SEP]])
+    # Half of the one token that can be chosen, rounded up.
+    _, y, weights = make_masking(rate=0.5, token_probs=probs)(blocks, [0], 0)
+    assert (y[weights == 1] == [6]).all()
+    assert weights.sum() == 1
+    probs[6] = 0
+    _, _, weights = make_masking(rate=0.5, token_probs=probs)(blocks, [0], 0)
+    assert weights.sum() == 0
+
+
+# The share of a whole batch
+
+
+def words(count, length, seed=0):
+    """Blocks of tokens as frequent as words are, and their counts."""
+    generator = np.random.default_rng(seed)
+    frequency = 1 / np.arange(1, VOCABULARY_SIZE - 4)
+    ids = 5 + generator.choice(
+        len(frequency), (count, length), p=frequency / frequency.sum()
+    )
+    ids[:, 0], ids[:, -1] = CLS, SEP
+    return ids, np.bincount(ids.ravel(), minlength=VOCABULARY_SIZE)
+
+
+@pytest.mark.parametrize(
+    "length, positions",
+    [
+        (8, 6),  # no more than can be chosen
+        (32, 19),  # 5 + 6 * root of 5
+        (128, 47),  # 20 + 6 * root of 20
+        (512, 154),  # 2 * 77
+    ],
+)
+def test_a_block_can_hold_more_than_its_share_of_the_batch(length, positions):
+    masking = make_masking(across_batch=True)
+    assert masking.positions_per_block(length) == positions
+    x, y, weights = masking(random_blocks(3, length), range(3), 0)
+    assert x["mask_positions"].shape == y.shape == (3, positions)
+    assert weights.shape == (3, positions)
+
+
+def test_the_share_is_of_all_tokens_of_the_batch():
+    blocks = random_blocks(10, 64)
+    blocks[3, 20:] = PAD
+    masking = make_masking(across_batch=True)
+    x, y, weights = masking(blocks, range(10), 0)
+    # Special tokens count: ceil(0.15 * (9 * 64 + 20)) = ceil(89.4).
+    assert weights.sum() == 90
+    by_block = weights.sum(axis=1)
+    assert by_block[3] < by_block.max()
+    assert len(set(by_block)) > 3
+    assert (np.diff(weights, axis=1) <= 0).all()  # those left over come last
+    rows = np.arange(10)[:, None]
+    positions = x["mask_positions"]
+    assert (y[weights == 1] == blocks[rows, positions][weights == 1]).all()
+    assert (y[weights == 0] == 0).all()
+    assert y[weights == 1].min() >= 5
+    restored = x["token_ids"].copy()
+    for row in range(10):
+        here = positions[row][weights[row] == 1]
+        assert len(set(here)) == len(here)
+        restored[row, here] = blocks[row, here]
+    np.testing.assert_array_equal(restored, blocks)
+
+
+def test_a_batch_with_few_ordinary_tokens_has_them_all_chosen():
+    blocks = np.full((2, 12), SEP)
+    blocks[1, 4] = 7  # of ceil(0.15 * 24) = 4 wanted
+    masking = make_masking(across_batch=True)
+    x, _, weights = masking(blocks, range(2), 0)
+    np.testing.assert_array_equal(weights.sum(axis=1), [0, 1])
+    assert x["mask_positions"][1, 0] == 4
+    _, _, weights = masking(blocks[:1], [0], 0)
+    assert weights.sum() == 0
+
+
+def test_a_batch_is_masked_in_law_as_the_scripts_do():
+    # Their draw, in NumPy: positions of the flattened batch, one by one.
+    blocks, counts = words(8, 32)
+    probs = smoothed_token_probs(counts, SPECIAL_IDS)
+    chances = probs[blocks].ravel() / probs[blocks].sum()
+    wanted, rounds = math.ceil(0.15 * blocks.size), 4000
+    generator = np.random.default_rng(1)
+    theirs, ours = np.zeros(blocks.size), np.zeros(blocks.shape)
+    masking = make_masking(token_probs=probs, across_batch=True)
+    for epoch in range(rounds):
+        drawn = generator.choice(blocks.size, wanted, False, chances)
+        theirs[drawn] += 1 / rounds
+        x, _, weights = masking(blocks, range(8), epoch)
+        row, slot = np.nonzero(weights)
+        ours[row, x["mask_positions"][row, slot]] += 1 / rounds
+    # Two shares, each of standard deviation 0.007 at most: within 5.
+    np.testing.assert_allclose(ours.ravel(), theirs, atol=0.049)
+    assert theirs.max() > 0.2 > 0.03 > theirs[theirs > 0].min()
+    np.testing.assert_array_equal(ours.ravel() > 0, theirs > 0)
+
+
+def test_what_is_beyond_k_in_one_block_is_not_hidden():
+    # All chances are in the first block: ceil(0.15 * 64 * 8) = 77 are drawn,
+    # 62 of them there, where 10 + 6 * root of 10 = 29 have room.
+    probs = np.full(VOCABULARY_SIZE, 1e-9)
+    probs[7] = 1.0
+    blocks = random_blocks(8, 64)
+    blocks[blocks == 7] = 8
+    blocks[0, 1:-1] = 7
+    masking = make_masking(token_probs=probs, across_batch=True)
+    _, _, weights = masking(blocks, range(8), 0)
+    assert weights[0].sum() == 29
+    assert weights.sum() == 29 + 77 - 62
+
+
+@pytest.mark.parametrize("length", [32, 128, 512])
+def test_next_to_nothing_is_beyond_k(length):
+    blocks, counts = words(2048, length)
+    probs = smoothed_token_probs(counts, SPECIAL_IDS)
+    masking = make_masking(token_probs=probs, across_batch=True)
+    wanted = hidden = 0
+    for start in range(0, 2048, 32):
+        batch = blocks[start : start + 32]
+        hidden += masking(batch, np.arange(start, start + 32), 0)[2].sum()
+        wanted += math.ceil(0.15 * batch.size)
+    assert 1 - hidden / wanted < 1e-4
+
+
+def test_masks_of_a_batch_can_be_made_again_and_differ_otherwise():
+    blocks = random_blocks(4)
+
+    def positions(seed, epoch, indices):
+        masking = make_masking(seed=seed, across_batch=True)
+        return masking(blocks, indices, epoch)[0]["mask_positions"]
+
+    first = positions(3, 2, [7, 1, 9, 4])
+    np.testing.assert_array_equal(first, positions(3, 2, [7, 1, 9, 4]))
+    for other in (
+        (4, 2, [7, 1, 9, 4]),
+        (3, 1, [7, 1, 9, 4]),
+        (3, 2, [8, 1, 9, 4]),
+    ):
+        assert (first != positions(*other)).any()
+
+
 # Errors
 
 
@@ -240,3 +445,19 @@ def test_shares_out_of_range_are_refused(mask_share, random_share):
 def test_a_negative_seed_is_refused():
     with pytest.raises(ValueError, match="`seed` must be 0 or more.*: -1"):
         make_masking(seed=-1)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, float("nan"), float("inf")])
+def test_a_smoothing_out_of_range_is_refused(smoothing):
+    with pytest.raises(ValueError, match=f"`smoothing` must.*{smoothing}"):
+        smoothed_token_probs([1, 2], (), smoothing)
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
+def test_token_probs_out_of_range_or_too_few_are_refused(bad):
+    probs = np.ones(VOCABULARY_SIZE)
+    with pytest.raises(ValueError, match=r"1.0 to 1.0, shape \(999,\)"):
+        make_masking(token_probs=probs[1:])
+    probs[6] = bad
+    with pytest.raises(ValueError, match="`token_probs` must be finite"):
+        make_masking(token_probs=probs)

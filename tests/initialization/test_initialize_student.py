@@ -36,6 +36,33 @@ def test_the_student_starts_from_the_teachers_layers(teacher, batches):
         )
 
 
+@pytest.mark.parametrize("num_segments", [2, 0])
+def test_frozen_positions_stay_as_they_were_copied(
+    teacher, batches, num_segments
+):
+    config = teacher.config.with_layers(2, num_segments=num_segments)
+    student = kd.BertMaskedLM(config, seed=1)
+    student.backbone.embeddings.position_embedding.trainable = False
+    distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
+    distiller.compile(
+        kd.distilbert_optimizer(2, 1e-2, warmup_share=0, weight_decay=0.1),
+        jit_compile=False,
+    )
+    start = kd.InitializeStudent("first")
+    distiller.fit(batches, callbacks=[start], verbose=0)
+    theirs, ours = (
+        {name: v.numpy() for name, v in model.named_variables().items()}
+        for model in (teacher, student)
+    )
+    expected = theirs["embeddings/position/embeddings"]
+    if num_segments == 0:  # segment 0 is folded in
+        expected = expected + theirs["embeddings/segment/embeddings"][0]
+    found = ours["embeddings/position/embeddings"]
+    np.testing.assert_array_equal(found, expected)
+    for name in ("embeddings/token/embeddings", "embeddings/norm/gamma"):
+        assert (ours[name] != theirs[name]).any()
+
+
 def test_a_later_fit_and_a_recompile_keep_what_was_learned(teacher, batches):
     distiller = make(teacher)
     start = [kd.InitializeStudent("first")]

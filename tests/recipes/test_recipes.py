@@ -180,6 +180,34 @@ def test_a_wrong_student_ends_the_quickstart_before_its_teacher(
     assert not (tmp_path / "run").exists()
 
 
+def test_smoothing_hides_rare_tokens_more_often(corpus, tmp_path):
+    config = distill_masked_lm.Config(
+        corpus=(corpus,), block_length=32, batch_size=8, steps=10
+    )
+    documents = read_corpora(config)
+    tokenizer = kd.WordPieceTokenizer.train(documents[0], 500)
+
+    def mean_count(smoothing):
+        """How frequent the hidden tokens of training and held-out text are."""
+        chosen = dataclasses.replace(config, mlm_smoothing=smoothing)
+        folder = tmp_path / str(smoothing)
+        batches = make_batches(chosen, folder, tokenizer, *documents)
+        counts = kd.TokenStore(folder / "tokens" / "train").token_counts
+        return [
+            np.mean([counts[y[weights == 1]].mean() for _, y, weights in some])
+            for some in (
+                batches.train().as_numpy_iterator(),
+                batches.held_out.as_numpy_iterator(),
+            )
+        ]
+
+    even, smoothed = mean_count(0.0), mean_count(0.7)
+    assert smoothed[0] < 0.8 * even[0]
+    assert smoothed[1] == even[1]
+    with pytest.raises(SystemExit, match="`--mlm-smoothing` must be 0 or more"):
+        read_corpora(dataclasses.replace(config, mlm_smoothing=-0.1))
+
+
 def test_held_out_text_too_short_is_named_and_leaves_nothing(corpus, tmp_path):
     short = tmp_path / "short.txt"
     short.write_text("alpha beta")

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import keras_kd as kd
 import keras
 import numpy as np
 import pytest
@@ -195,3 +196,11 @@ def test_an_optimizer_decays_kernels_but_no_biases(name):
     optimizer.build(model.trainable_variables)
     decayed = [optimizer._use_weight_decay(v) for v in model.trainable_weights]
     assert decayed == [True, False, True, False]
+
+
+def test_distilbert_is_the_optimizer_of_its_scripts():
+    found = make_optimizer("distilbert", 5e-4, 100).get_config()
+    expected = kd.distilbert_optimizer(100).get_config()
+    assert {**found, "name": ""} == {**expected, "name": ""}
+    assert found["beta_2"] == 0.98
+    assert found["global_clipnorm"] == 5.0
