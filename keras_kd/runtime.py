@@ -56,6 +56,26 @@ def quiet_tensorflow():
         tf.get_logger().setLevel("ERROR")
 
 
+def import_tensorflow(what):
+    """TensorFlow, for what needs it whatever the backend.
+
+    Args:
+        what: Str. Who needs it, for the error.
+
+    Raises:
+        ImportError: If TensorFlow is not installed.
+    """
+    try:
+        with silent_stderr():
+            import tensorflow as tf
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{what} needs TensorFlow, which is not installed: "
+            "`pip install tensorflow`"
+        ) from error
+    return tf
+
+
 @contextlib.contextmanager
 def silent_stderr():
     """Drops what compiled code writes to standard error, unless it fails.

@@ -34,6 +34,50 @@ def store(tmp_path, tokenizer):
     return kd.TokenStore.write(tmp_path / "store", documents, tokenizer, 12)
 
 
+def pytest_collection_modifyitems(items):
+    """Tests of what only TensorFlow has are left out on another backend."""
+    if keras.backend.backend() == "tensorflow":
+        return
+    skip = pytest.mark.skip(reason="of the TensorFlow backend only")
+    for item in items:
+        if item.get_closest_marker("tensorflow"):
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def compiled():
+    """`compiled(function, variables, jit_compile)`, on either backend.
+
+    Returns `function`, without arguments, as one traced function that reads
+    and writes `variables`: Keras variables, seeds among them.
+    """
+    return _compiled
+
+
+def _compiled(function, variables, jit_compile):
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=jit_compile)
+    import jax
+
+    def pure(values):
+        pairs = zip(variables, values, strict=True)
+        with keras.StatelessScope(state_mapping=pairs) as scope:
+            result = function()
+        return result, [scope.get_current_value(v) for v in variables]
+
+    pure = jax.jit(pure) if jit_compile else pure
+
+    def run():
+        result, values = pure([v.value for v in variables])
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return result
+
+    return run
+
+
 @pytest.fixture
 def value_and_gradients():
     """`run(function, inputs, jit_compile=False)`, on either backend.

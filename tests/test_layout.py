@@ -12,7 +12,7 @@ PACKAGE = ROOT / "keras_kd"
 
 # Room of keras_kd: rooms it may import.
 ARROWS = {
-    "data": set(),
+    "data": {"runtime"},
     "layers": set(),
     "models": {"layers"},
     "losses": set(),
@@ -22,7 +22,7 @@ ARROWS = {
     "metrics": set(),
     "initialization": {"models", "losses", "metrics"},
     "evaluation": {"metrics", "losses", "data", "initialization"},
-    "export": {"models", "data", "checkpoints"},
+    "export": {"models", "data", "checkpoints", "runtime"},
     "runtime": set(),
 }
 TENSORFLOW_ROOMS = {"data", "export", "runtime"}

@@ -4,8 +4,8 @@ import itertools
 import warnings
 
 import numpy as np
-import tensorflow as tf
 from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs
+from keras_kd.runtime import import_tensorflow
 
 
 def masked_lm_batches(
@@ -54,6 +54,7 @@ def masked_lm_batches(
             than one batch has; if `rate`, `seed` or `smoothing` is out of
             range.
     """
+    tf = import_tensorflow("`masked_lm_batches` (tf.data)")
     store.check_tokenizer(tokenizer)
     if not 1 <= batch_size <= len(store):
         raise ValueError(

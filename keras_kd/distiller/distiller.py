@@ -74,8 +74,7 @@ class Distiller(BackendStep, keras.Model):
         check_weights(loss_terms, loss_weights)
         if micro_batches < 1:
             raise ValueError(
-                "`micro_batches` must be at least 1. "
-                f"Received: {micro_batches}"
+                f"`micro_batches` must be at least 1. Received: {micro_batches}"
             )
         self.teacher = teacher
         self.student = student

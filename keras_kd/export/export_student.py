@@ -8,10 +8,8 @@ import tempfile
 
 import keras
 import numpy as np
-import tensorflow as tf
-from keras_kd.export.in_graph_tokenizer import InGraphTokenizer
 from keras_kd.export.model_card import model_card
-from keras_kd.export.signatures import text_signatures, token_ids_signature
+from keras_kd.runtime import import_tensorflow
 
 FILES = (
     "README.md",
@@ -58,8 +56,16 @@ def export_student(
         FileExistsError: If there is an export already, or a file of a name
             that it needs.
         OSError: If the folder cannot be written; nothing is left in it.
-        RuntimeError: If the SavedModel does not compute what Keras does.
+        RuntimeError: If the SavedModel does not compute what Keras does, or
+            Keras does not run on TensorFlow.
     """
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            "`export_student` needs the TensorFlow backend: `student.save` "
+            "the model, and load and export it with KERAS_BACKEND=tensorflow. "
+            f"Received: KERAS_BACKEND={keras.backend.backend()}"
+        )
+    tf = import_tensorflow("`export_student`")
     if tokenizer.vocabulary_size != student.config.vocabulary_size:
         raise ValueError(
             "`tokenizer` must have the student's vocabulary of "
@@ -97,6 +103,13 @@ def export_student(
 
 
 def _write_saved_model(student, tokenizer, path):
+    # Here, so that on another backend nothing has imported TensorFlow.
+    from keras_kd.export.in_graph_tokenizer import InGraphTokenizer
+    from keras_kd.export.signatures import (
+        text_signatures,
+        token_ids_signature,
+    )
+
     archive = keras.export.ExportArchive()
     archive.track(student)
     function, signature = token_ids_signature(student)
@@ -121,6 +134,7 @@ def _check_saved_model(student, path):
     inputs["padding_mask"] += 1
     inputs["mask_positions"] = np.array([[1, 2], [3, 0]], "int32")
     expected = keras.ops.convert_to_numpy(student(inputs)["logits"])
+    tf = import_tensorflow("`export_student`")
     serve = tf.saved_model.load(str(path)).signatures["serving_default"]
     tensors = {name: tf.constant(value) for name, value in inputs.items()}
     received = serve(**tensors)["logits"].numpy()

@@ -2,7 +2,11 @@ import keras_kd as kd
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
+
+
+# Without a compiler, JAX goes op by op: as right, and too slow to count coins.
+JIT = [pytest.param(False, marks=pytest.mark.tensorflow), True]
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -17,26 +21,33 @@ class Double(keras.layers.Layer):
         return x * self.factor
 
 
-ONES = tf.ones((1, 2, 3))
+ONES = np.ones((1, 2, 3), "float32")
 
 
-def drops(layers, steps, jit_compile):
+@pytest.fixture
+def drops(compiled):
     """For each step and layer, whether it was skipped, in one function."""
-    for layer in layers:
-        layer.build(ONES.shape)
 
-    @tf.function(jit_compile=jit_compile)
-    def step():
-        outs = [layer(ONES, training=True) for layer in layers]
-        return tf.stack([out[0, 0, 0] for out in outs])
+    def run(layers, steps, jit_compile):
+        for layer in layers:
+            layer.build(ONES.shape)
 
-    skipped = np.array([step().numpy() for _ in range(steps)]) == 1.0
-    assert step.experimental_get_tracing_count() == 1
-    return skipped
+        def step():
+            x = ops.convert_to_tensor(ONES)
+            outs = [layer(x, training=True) for layer in layers]
+            return ops.stack([out[0, 0, 0] for out in outs])
+
+        variables = [v for layer in layers for v in layer.variables]
+        step = compiled(step, variables, jit_compile)
+        return np.array([np.asarray(step()) for _ in range(steps)]) == 1.0
+
+    return run
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_a_thousand_steps_drop_as_often_as_asked_and_independently(jit_compile):
+@pytest.mark.parametrize("jit_compile", JIT)
+def test_a_thousand_steps_drop_as_often_as_asked_and_independently(
+    drops, jit_compile
+):
     layers = [
         kd.LayerDrop(Double(), rate, seed=seed)
         for seed, rate in enumerate((0.5, 0.5, 0.2))
@@ -49,10 +60,13 @@ def test_a_thousand_steps_drop_as_often_as_asked_and_independently(jit_compile):
     assert abs(both - 0.25) < 3.3 * np.sqrt(0.25 * 0.75 / 1000)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("batch_size", [2, None])
 def test_a_skipped_layer_is_the_identity_whatever_it_would_have_done(
     batch_size,
 ):
+    import tensorflow as tf
+
     layer = kd.LayerDrop(kd.EncoderLayer(8, 2, 16, seed=0), 0.5, seed=0)
     layer.rate.assign(1.0)
     x = np.random.default_rng(0).normal(size=(2, 3, 8)).astype("float32")
@@ -66,8 +80,11 @@ def test_a_skipped_layer_is_the_identity_whatever_it_would_have_done(
     np.testing.assert_array_equal(step(x), x)
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize(("batch_size", "branches"), [(2, 1), (None, 0)])
 def test_only_a_static_shape_gets_a_branch(batch_size, branches):
+    import tensorflow as tf
+
     layer = kd.LayerDrop(kd.EncoderLayer(8, 2, 16, seed=0), 0.5, seed=0)
     shape = tf.TensorSpec((batch_size, 3, 8), tf.float32)
 
@@ -88,22 +105,25 @@ def test_inference_keeps_every_layer():
         np.testing.assert_array_equal(layer(ONES, training=training), 2 * ONES)
 
 
-def test_the_same_seed_drops_at_the_same_steps():
+def test_the_same_seed_drops_at_the_same_steps(drops):
     first, second = (
-        drops([kd.LayerDrop(Double(), 0.5, seed=4)], 30, False)
+        drops([kd.LayerDrop(Double(), 0.5, seed=4)], 30, True)
         for _ in range(2)
     )
     np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_a_rate_that_is_assigned_acts_inside_the_compiled_step(jit_compile):
+@pytest.mark.parametrize("jit_compile", JIT)
+def test_a_rate_that_is_assigned_acts_inside_the_compiled_step(
+    compiled, jit_compile
+):
     layer = kd.LayerDrop(Double(), 0.5, seed=0)
+    layer.build(ONES.shape)
 
-    @tf.function(jit_compile=jit_compile)
     def step():
-        return layer(ONES, training=True)[0, 0, 0]
+        return layer(ops.convert_to_tensor(ONES), training=True)[0, 0, 0]
 
+    step = compiled(step, layer.variables, jit_compile)
     step()
     layer.rate.assign(0.0)
     assert {float(step()) for _ in range(20)} == {2.0}
@@ -111,11 +131,14 @@ def test_a_rate_that_is_assigned_acts_inside_the_compiled_step(jit_compile):
     assert {float(step()) for _ in range(20)} == {1.0}
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("batch_size", [4, None])
 def test_gradients_are_zero_when_dropped_and_the_plain_ones_when_kept(
     jit_compile, batch_size
 ):
+    import tensorflow as tf
+
     encoder = kd.EncoderLayer(8, 2, 16, dropout=0.0, seed=0)
     layer = kd.LayerDrop(encoder, 0.5, seed=1)
     x = np.random.default_rng(0).normal(size=(4, 3, 8)).astype("float32")
@@ -145,6 +168,31 @@ def test_gradients_are_zero_when_dropped_and_the_plain_ones_when_kept(
             if dropped:
                 assert not ours.numpy().any()
     assert seen == {True, False}
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_kept_it_has_the_plain_gradients_and_dropped_none(
+    value_and_gradients, jit_compile, rate
+):
+    encoder = kd.EncoderLayer(8, 2, 16, dropout=0.0, seed=0)
+    layer = kd.LayerDrop(encoder, 0.5, seed=1)
+    x = np.random.default_rng(0).normal(size=(4, 3, 8)).astype("float32")
+    layer.build(x.shape)
+    layer.rate.assign(rate)
+
+    def loss_of(called):
+        return lambda: ops.sum(called(x, training=True) ** 3)
+
+    found = value_and_gradients(loss_of(layer), encoder.weights, jit_compile)
+    if rate == 1.0:
+        np.testing.assert_allclose(found[0], (x**3).sum(), rtol=1e-5)
+        assert not any(np.any(gradient) for gradient in found[1])
+        return
+    expected = value_and_gradients(loss_of(encoder), encoder.weights)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-5)
+    for ours, theirs in zip(found[1], expected[1], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def double_in_a_model(optimizer, **compile_arguments):
@@ -184,6 +232,7 @@ def test_weight_decay_still_shrinks_a_dropped_layer():
     np.testing.assert_allclose(float(layer.layer.factor), expected, rtol=1e-6)
 
 
+@pytest.mark.tensorflow
 def test_eagerly_a_dropped_layer_is_left_alone():
     model, layer = double_in_a_model(
         keras.optimizers.Adam(0.1), run_eagerly=True
@@ -196,9 +245,12 @@ def test_eagerly_a_dropped_layer_is_left_alone():
     assert float(layer.layer.factor) == kept
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_a_dropped_encoder_layer_with_dropout_trains(jit_compile, dtype):
+    import tensorflow as tf
+
     layer = kd.LayerDrop(
         kd.EncoderLayer(8, 2, 16, dropout=0.5, seed=0, dtype=dtype),
         0.5,

@@ -1,0 +1,5 @@
+"""Runs on JAX whatever the backend of the other tests: in its own process."""
+
+import os
+import subprocess
+import sys
