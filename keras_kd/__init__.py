@@ -21,6 +21,7 @@ from keras_kd.layers import (
 from keras_kd.models import PRESETS, BertBackbone, BertConfig, BertMaskedLM
 from keras_kd.losses import (
     HiddenStateCosine,
+    HiddenStateMSE,
     HiddenStateTerm,
     LossTerm,
     MaskedLMTerm,
@@ -57,6 +58,7 @@ __all__ = [
     "BertConfig",
     "BertMaskedLM",
     "HiddenStateCosine",
+    "HiddenStateMSE",
     "HiddenStateTerm",
     "LossTerm",
     "MaskedLMTerm",

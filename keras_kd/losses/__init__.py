@@ -6,7 +6,11 @@ what both models gave. The formula stands once; whoever needs it calls it.
 """
 
 from keras_kd.losses.distilbert import distilbert_losses
-from keras_kd.losses.hidden_states import HiddenStateCosine, HiddenStateTerm
+from keras_kd.losses.hidden_states import (
+    HiddenStateCosine,
+    HiddenStateMSE,
+    HiddenStateTerm,
+)
 from keras_kd.losses.loss_term import LossTerm
 from keras_kd.losses.masked_lm import MaskedLMTerm
 from keras_kd.losses.soft_targets import (
@@ -17,6 +21,7 @@ from keras_kd.losses.soft_targets import (
 
 __all__ = [
     "HiddenStateCosine",
+    "HiddenStateMSE",
     "HiddenStateTerm",
     "LossTerm",
     "MaskedLMTerm",
