@@ -20,11 +20,13 @@ from keras_kd.layers import (
 )
 from keras_kd.models import PRESETS, BertBackbone, BertConfig, BertMaskedLM
 from keras_kd.losses import (
+    AttentionTerm,
     HiddenStateCosine,
     HiddenStateMSE,
     HiddenStateTerm,
     LossTerm,
     MaskedLMTerm,
+    RelationTerm,
     SoftTargetKL,
     SoftTargetTerm,
     distilbert_losses,
@@ -57,11 +59,13 @@ __all__ = [
     "BertBackbone",
     "BertConfig",
     "BertMaskedLM",
+    "AttentionTerm",
     "HiddenStateCosine",
     "HiddenStateMSE",
     "HiddenStateTerm",
     "LossTerm",
     "MaskedLMTerm",
+    "RelationTerm",
     "SoftTargetKL",
     "SoftTargetTerm",
     "distilbert_losses",

@@ -13,6 +13,7 @@ from keras_kd.losses.hidden_states import (
 )
 from keras_kd.losses.loss_term import LossTerm
 from keras_kd.losses.masked_lm import MaskedLMTerm
+from keras_kd.losses.relations import AttentionTerm, RelationTerm
 from keras_kd.losses.soft_targets import (
     SoftTargetKL,
     SoftTargetTerm,
@@ -20,11 +21,13 @@ from keras_kd.losses.soft_targets import (
 )
 
 __all__ = [
+    "AttentionTerm",
     "HiddenStateCosine",
     "HiddenStateMSE",
     "HiddenStateTerm",
     "LossTerm",
     "MaskedLMTerm",
+    "RelationTerm",
     "SoftTargetKL",
     "SoftTargetTerm",
     "chunked_soft_target_kl",
