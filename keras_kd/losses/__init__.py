@@ -6,9 +6,14 @@ what both models gave. The formula stands once; whoever needs it calls it.
 """
 
 from keras_kd.losses.distilbert import distilbert_losses
-from keras_kd.losses.hidden_states import HiddenStateCosine, HiddenStateTerm
+from keras_kd.losses.hidden_states import (
+    HiddenStateCosine,
+    HiddenStateMSE,
+    HiddenStateTerm,
+)
 from keras_kd.losses.loss_term import LossTerm
 from keras_kd.losses.masked_lm import MaskedLMTerm
+from keras_kd.losses.relations import AttentionTerm, RelationTerm
 from keras_kd.losses.soft_targets import (
     LogitsMSETerm,
     SoftTargetKL,
@@ -17,11 +22,14 @@ from keras_kd.losses.soft_targets import (
 from keras_kd.losses.vocabulary_pass import VocabularyTerm, vocabulary_pass
 
 __all__ = [
+    "AttentionTerm",
     "HiddenStateCosine",
+    "HiddenStateMSE",
     "HiddenStateTerm",
     "LogitsMSETerm",
     "LossTerm",
     "MaskedLMTerm",
+    "RelationTerm",
     "SoftTargetKL",
     "SoftTargetTerm",
     "VocabularyTerm",

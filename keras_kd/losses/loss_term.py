@@ -34,7 +34,7 @@ class LossTerm(keras.layers.Layer):
     observed = ()
 
     def __init__(self, **kwargs):
-        super().__init__(dtype="float32", autocast=False, **kwargs)
+        super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
         self.built = True
 
     def compute(self, batch, teacher, student):
