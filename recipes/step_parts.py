@@ -43,8 +43,8 @@ class Product:
     def name(self):
         """The shape in words."""
         a, b = ("T" if self.transposed == side else "" for side in "ab")
-        times = f"{self.batch} x " if self.batch > 1 else ""
-        return f"{times}({self.m}, {self.k}){a} @ ({self.k}, {self.n}){b}"
+        times = f"{self.batch} of " if self.batch > 1 else ""
+        return f"{times}{self.m}x{self.k}{a} @ {self.k}x{self.n}{b}"
 
     @property
     def flops(self):
@@ -57,7 +57,8 @@ def step_products(size, rows):
 
     Teacher forward; student forward and backward; and `rows` rows that go
     through the heads and the vocabulary: the teacher's logits, the student's,
-    and its two gradients.
+    and its two gradients. What a candidate computes beyond that is not work
+    done. The masked-LM rows are among these rows.
 
     Args:
         size: `Size`.

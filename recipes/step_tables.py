@@ -32,7 +32,7 @@ def print_tables(results, console):
         console.print(time_table(groups, title))
         console.print(work_table(groups, title))
         for group in groups:
-            if group["group"] == "parts":
+            if group["group"] == "parts" and seconds(group, anchor_of(group)):
                 console.print(parts_table(group, title))
         console.print(peak_table(groups, title))
     for group in results["groups"]:
@@ -156,8 +156,8 @@ def work_table(groups, title):
         "candidate",
         "GFLOP/s",
         "of peak",
-        "MiB in steps",
-        "MiB in all",
+        "MiB steps",
+        "MiB all",
         "first loss",
         title=title,
     )
@@ -209,8 +209,10 @@ def parts_table(group, title):
 
 def peak_table(groups, title):
     """The best speed of each matrix product, over all groups."""
-    table = Table("matrix product", "GFLOP a step", title=title)
-    table.caption = "shapes as multiplied, T: stored transposed"
+    table = Table("matrix product", "GFLOP", title=title)
+    table.caption = (
+        "GFLOP of a step, and GFLOP/s by precision; T: stored transposed"
+    )
     work = {}
     for product in products_of(groups[0]):
         work[product.name] = work.get(product.name, 0) + product.flops / 1e9
@@ -219,7 +221,7 @@ def peak_table(groups, title):
     for precision in ("float32", "bfloat16"):
         best = best_seconds(groups, precision)
         if best:
-            table.add_column(f"{precision}, GFLOP/s")
+            table.add_column(precision)
             speeds.append({name: once[name] / best[name] for name in work})
     for name, gflops in work.items():
         row = [f"{speed[name]:.1f}" for speed in speeds]

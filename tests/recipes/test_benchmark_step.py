@@ -181,6 +181,16 @@ def test_the_tables_say_it_all():
     assert "keras-kd-jax (tiny, all rows): ended with status 1" in lines
 
 
+def test_a_group_without_its_first_candidate_has_no_ratios():
+    group = made_up_group()
+    group["candidates"]["keras-kd-graph"]["samples"] = []
+    console = Console(width=100, file=io.StringIO())
+    step_tables.print_tables({"machine": {}, "groups": [group]}, console)
+    assert step_tables.ratios(group, "torch-tuned") == []
+    assert "torch-tuned" in console.file.getvalue()
+    assert "fixed gradients" not in console.file.getvalue()
+
+
 def test_tables_are_printed_again_from_the_file(tmp_path, capsys):
     file = tmp_path / "step.json"
     results = {"machine": {"processors": 2}, "groups": [made_up_group()]}
