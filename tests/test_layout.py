@@ -37,7 +37,14 @@ TOP_LEVEL = {
     "tests",
     "saved_models",
 }
-NOT_RECIPES = {"run_folder", "text_batches"}
+NOT_RECIPES = {
+    "run_folder",
+    "text_batches",
+    "step_parts",
+    "step_peers",
+    "step_tables",
+    "step_worker",
+}
 
 
 def imports(file):

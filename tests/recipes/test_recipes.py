@@ -23,7 +23,7 @@ RECIPES = pathlib.Path(quickstart.__file__).parent
 NAMES = sorted(
     path.stem
     for path in RECIPES.glob("*.py")
-    if path.stem not in ("run_folder", "text_batches")
+    if not path.stem.startswith(("run_folder", "text_batches", "step_"))
 )
 
 
