@@ -185,10 +185,6 @@ class Distiller(BackendStep, keras.Model):
         terms = [shares[name] * values[name] for name in self.loss_terms]
         return total, ops.stack(terms)
 
-    def compile_rows(self):
-        """What compiles the rows' losses by themselves; None for nothing."""
-        return None
-
     def log_terms(self, values, counts):
         """Takes a batch's terms, and how many rows each has, into the logs."""
         for index, metric in enumerate(self.term_metrics):

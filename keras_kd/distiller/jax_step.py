@@ -76,6 +76,10 @@ class JaxStep:
         gradients, terms, changed = sums
         return gradients, terms, (state[0], *changed)
 
+    def compile_rows(self):
+        """Nothing: JAX compiles the step as a whole."""
+        return None
+
     def variables_as(self, state):
         """A scope in which all variables have the values of `state`."""
         pairs = [

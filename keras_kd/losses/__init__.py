@@ -19,7 +19,7 @@ from keras_kd.losses.soft_targets import (
     SoftTargetKL,
     SoftTargetTerm,
 )
-from keras_kd.losses.vocabulary_pass import VocabularyTerm, vocabulary_pass
+from keras_kd.losses.vocabulary import VocabularyTerm, vocabulary_pass
 
 __all__ = [
     "AttentionTerm",

@@ -2,7 +2,7 @@
 
 import keras
 from keras import ops
-from keras_kd.losses.vocabulary_pass import VocabularyTerm
+from keras_kd.losses.vocabulary import VocabularyTerm
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

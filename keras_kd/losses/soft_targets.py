@@ -6,7 +6,7 @@ time, inside the pass over the vocabulary.
 
 import keras
 from keras import ops
-from keras_kd.losses.vocabulary_pass import VocabularyTerm, masked_rows
+from keras_kd.losses.vocabulary import VocabularyTerm, masked_rows
 
 
 def check_temperature(temperature):
@@ -60,9 +60,11 @@ def kl_and_gradient(teacher_logits, student_logits, temperature):
     """
     log_p = ops.log_softmax(teacher_logits / temperature)
     log_q = ops.log_softmax(student_logits / temperature)
-    p = ops.exp(log_p)
-    kl = ops.sum(p * (log_p - log_q), axis=-1) * temperature**2
-    return kl, temperature * (ops.exp(log_q) - p)
+    p, q = ops.exp(log_p), ops.exp(log_q)
+    # q - p sums to 0, up to the rounding that the first part has too, of the
+    # other sign: near the teacher, that rounding would be all that is left.
+    kl = ops.sum(p * (log_p - log_q) + (q - p), axis=-1) * temperature**2
+    return kl, temperature * (q - p)
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

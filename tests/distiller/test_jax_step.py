@@ -1,5 +1,1 @@
 """Runs on JAX whatever the backend of the other tests: in its own process."""
-
-import os
-import subprocess
-import sys

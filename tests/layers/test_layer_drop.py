@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from keras import ops
 
-
 # Without a compiler, JAX goes op by op: as right, and too slow to count coins.
 JIT = [pytest.param(False, marks=pytest.mark.tensorflow), True]
 
@@ -107,8 +106,7 @@ def test_inference_keeps_every_layer():
 
 def test_the_same_seed_drops_at_the_same_steps(drops):
     first, second = (
-        drops([kd.LayerDrop(Double(), 0.5, seed=4)], 30, True)
-        for _ in range(2)
+        drops([kd.LayerDrop(Double(), 0.5, seed=4)], 30, True) for _ in range(2)
     )
     np.testing.assert_array_equal(first, second)
 

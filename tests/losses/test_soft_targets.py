@@ -1,8 +1,7 @@
 import keras_kd as kd
 import numpy as np
 import pytest
-import tensorflow as tf
-from keras_kd.losses import chunked_soft_target_kl
+from keras_kd.losses.soft_targets import kl_and_gradient
 
 
 def reference(teacher_logits, student_logits, weights, temperature):
@@ -47,92 +46,14 @@ def test_it_is_zero_when_student_equals_teacher_and_ignores_a_shift(random):
     np.testing.assert_allclose(shifted, 0, atol=1e-4)
 
 
-def test_a_student_that_is_sure_and_wrong_has_a_gradient():
-    teacher, student = (
-        tf.constant([[50.0, -50.0]]),
-        tf.constant([[-50.0, 50.0]]),
+def test_a_student_that_is_sure_and_wrong_has_a_gradient(value_and_gradients):
+    teacher = np.array([[50.0, -50.0]], "float32")
+    loss, (gradient,) = value_and_gradients(
+        lambda student: kd.SoftTargetKL(temperature=1.0)(teacher, student),
+        [-teacher],
     )
-    with tf.GradientTape() as tape:
-        tape.watch(student)
-        loss = kd.SoftTargetKL(temperature=1.0)(teacher, student)
     np.testing.assert_allclose(loss, 100.0, rtol=1e-5)
-    np.testing.assert_allclose(tape.gradient(loss, student), [[-1.0, 1.0]])
-
-
-def rows_and_vocabularies(random, rows=13, width=6, vocabulary=17):
-    draw = lambda *shape: random.normal(size=shape).astype("float32")  # noqa: E731
-    teacher = draw(rows, width), (draw(vocabulary, width), draw(vocabulary))
-    student = draw(rows, width), (draw(vocabulary, width), draw(vocabulary))
-    weights = (random.random(rows) > 0.3).astype("float32")
-    return teacher, student, weights
-
-
-def logits(rows, vocabulary):
-    return rows @ tf.transpose(vocabulary[0]) + vocabulary[1]
-
-
-@pytest.mark.parametrize("chunk_rows", [1, 5, 13, 64])
-@pytest.mark.parametrize("jit_compile", [None, False, True])
-def test_chunks_give_the_formula_and_its_gradients(
-    random, chunk_rows, jit_compile
-):
-    teacher, student, weights = rows_and_vocabularies(random)
-    variables = [tf.constant(a) for a in (student[0], *student[1])]
-
-    def chunked(rows, embedding, bias):
-        return chunked_soft_target_kl(
-            *teacher, rows, (embedding, bias), weights, 2.0, chunk_rows
-        )
-
-    def plain(rows, embedding, bias):
-        student_logits = logits(rows, (embedding, bias))
-        return kd.SoftTargetKL(2.0)(logits(*teacher), student_logits, weights)
-
-    def value_and_gradients(function):
-        def run(*values):
-            with tf.GradientTape() as tape:
-                tape.watch(values)
-                value = function(*values)
-            return value, *tape.gradient(value, values)
-
-        if jit_compile is not None:
-            run = tf.function(run, jit_compile=jit_compile)
-        return run(*variables)
-
-    found, expected = map(value_and_gradients, (chunked, plain))
-    exact = reference(
-        logits(*teacher), logits(*student), weights, temperature=2.0
-    )
-    np.testing.assert_allclose(found[0], exact, rtol=1e-5)
-    for ours, theirs in zip(found[1:], expected[1:], strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
-
-
-def test_half_precision_keeps_the_gradient_of_a_scaled_loss(random):
-    teacher, student, weights = rows_and_vocabularies(random, rows=700)
-    scale = 5 * 2.0**15  # a loss weight, and float16's usual scale
-
-    def gradient(dtype):
-        rows, theirs = (tf.cast(a[0], dtype) for a in (student, teacher))
-        vocabulary = tuple(map(tf.constant, student[1]))
-        with tf.GradientTape() as tape:
-            tape.watch([rows, vocabulary])
-            loss = scale * chunked_soft_target_kl(
-                theirs, teacher[1], rows, vocabulary, weights, 2.0, 64
-            )
-        return tape.gradient(loss, [rows, *vocabulary])
-
-    half, single = gradient("float16"), gradient("float32")
-    assert half[0].dtype == "float16"
-    for ours, exact in zip(half, single, strict=True):
-        largest = np.abs(exact).max()
-        np.testing.assert_allclose(ours, exact, rtol=0.02, atol=0.01 * largest)
-
-
-def test_rows_that_all_have_weight_zero_give_zero(random):
-    teacher, student, weights = rows_and_vocabularies(random)
-    loss = chunked_soft_target_kl(*teacher, *student, 0 * weights, 2.0)
-    assert float(loss) == 0.0
+    np.testing.assert_allclose(gradient, [[-1.0, 1.0]])
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0])
@@ -147,52 +68,61 @@ def test_the_config_comes_back():
     assert type(loss).from_config(loss.get_config()).temperature == 3.0
 
 
-@pytest.mark.parametrize("masked_only", [False, True])
-def test_the_term_takes_all_real_tokens_or_the_masked_ones(
-    tiny_config, masked_only
-):
-    teacher, student = (kd.BertMaskedLM(tiny_config, seed=s) for s in (0, 1))
-    x = {
-        "token_ids": np.arange(12).reshape(2, 6),
-        "padding_mask": np.array([[1] * 6, [1] * 4 + [0] * 2]),
+def test_near_the_teacher_no_digits_are_lost(random):
+    teacher = random.normal(size=(4, 30_000)).astype("float32")
+    student = teacher + 1e-3 * random.normal(size=teacher.shape)
+    student = student.astype("float32")
+    loss, _ = kl_and_gradient(teacher, student, 10.0)
+    expected = reference(teacher, student, np.ones(4), 10.0)
+    np.testing.assert_allclose(np.mean(loss), expected, rtol=1e-5)
+
+
+BATCH = {
+    "x": {
+        "padding_mask": np.array([[1] * 8, [1] * 6 + [0] * 2]),
         "mask_positions": np.array([[1, 3], [2, 0]]),
-    }
-    weights = np.array([[1, 1], [1, 0]], "float32")
-    batch = {"x": x, "y": None, "sample_weight": weights}
-    outputs = [{**m(x), "head": m.head} for m in (teacher, student)]
-    value = kd.SoftTargetTerm(2.0, masked_only).compute(batch, *outputs)
-    if masked_only:
-        rows = [o["logits"] for o in outputs]
-    else:
-        weights = x["padding_mask"].astype("float32")
-        rows = []
-        for o in outputs:
-            states = tf.reshape(o["hidden_states"][-1], (12, -1))
-            states = o["head"].transform(states)
-            rows.append(logits(states, o["head"].vocabulary()))
-        weights = weights.reshape(-1)
-    expected = reference(*rows, weights, 2.0)
-    np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
+    },
+    "y": np.array([[5, 6], [7, 0]]),
+    "sample_weight": np.array([[1, 1], [1, 0]], "float32"),
+}
 
 
-def test_the_terms_temperature_acts_inside_a_compiled_function(tiny_config):
-    models = [kd.BertMaskedLM(tiny_config, seed=s) for s in (0, 1)]
-    x = {
-        "token_ids": np.arange(6)[None],
-        "padding_mask": np.ones((1, 6), int),
-        "mask_positions": np.array([[1]]),
-    }
-    term = kd.SoftTargetTerm(1.0)
+def test_rows_are_all_real_tokens_or_the_masked_ones():
+    masked = [[0, 1, 0, 1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0, 0]]
+    for kind in (kd.SoftTargetTerm, kd.LogitsMSETerm):
+        everywhere = kind(unmasked_share=1.0).row_weights(BATCH)
+        np.testing.assert_array_equal(everywhere, BATCH["x"]["padding_mask"])
+        nowhere = kind(unmasked_share=0.0).row_weights(BATCH)
+        np.testing.assert_array_equal(nowhere, masked)
 
-    @tf.function
-    def value():
-        outputs = [{**m(x), "head": m.head} for m in models]
-        return term.compute({"x": x}, *outputs)
 
-    before = float(value())
-    term.temperature.assign(5.0)
-    term_5 = kd.SoftTargetTerm(5.0)
-    outputs = [{**m(x), "head": m.head} for m in models]
-    expected = float(term_5.compute({"x": x}, *outputs))
-    assert abs(before - expected) > 1e-6
-    np.testing.assert_allclose(float(value()), expected, rtol=1e-5, atol=1e-6)
+def test_a_share_of_the_others_is_drawn_from_real_tokens(random):
+    draws = random.random((2, 8)).astype("float32")
+    term = kd.SoftTargetTerm(unmasked_share=0.3)
+    weights = np.asarray(term.row_weights({**BATCH, "draws": draws}))
+    # 2 of 6 others and 2 of 5: those of the smallest draws.
+    others = BATCH["x"]["padding_mask"] * 1.0
+    others[[0, 0, 1], [1, 3, 2]] = 0
+    np.testing.assert_array_equal(weights[[0, 0, 1], [1, 3, 2]], 1.0)
+    for row in range(2):
+        order = np.argsort(np.where(others[row], draws[row], 2.0))
+        chosen = (weights[row] > 0) & (others[row] > 0)
+        assert set(np.nonzero(chosen)[0]) == set(order[:2])
+    assert weights.sum() == 3 + 4
+    fixed = [np.asarray(term.row_weights(BATCH)) for _ in range(2)]
+    np.testing.assert_array_equal(*fixed)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_out_of_range_is_refused(share):
+    for kind in (kd.SoftTargetTerm, kd.LogitsMSETerm):
+        with pytest.raises(ValueError, match=r"`unmasked_share` must be in"):
+            kind(unmasked_share=share)
+
+
+def test_the_logits_distance_is_summed_over_the_vocabulary():
+    teacher = np.array([[1.0, 2.0, 3.0]], "float32")
+    student = np.array([[1.0, 0.0, 6.0]], "float32")
+    loss, gradient = kd.LogitsMSETerm().compare(teacher, student, None)
+    np.testing.assert_allclose(loss, [13.0])
+    np.testing.assert_allclose(gradient, [[0.0, -4.0, 6.0]])
