@@ -10,7 +10,7 @@ def test_the_defaults_are_five_two_one_at_temperature_two():
         "hidden_state": 1.0,
     }
     assert float(losses["loss_terms"]["soft_target"].temperature) == 2.0
-    assert not losses["loss_terms"]["soft_target"].unmasked_share
+    assert losses["loss_terms"]["soft_target"].unmasked_share == 1.0
 
 
 def test_a_term_of_weight_zero_is_left_out():
@@ -29,7 +29,9 @@ def test_a_term_of_weight_zero_is_left_out():
     ],
 )
 def test_weights_out_of_range_are_refused(weights):
-    with pytest.raises(ValueError, match="`alpha_ce`, `alpha_mlm` and"):
+    with pytest.raises(
+        ValueError, match="`alpha_ce`, `alpha_mlm`, `alpha_cos` and"
+    ):
         kd.distilbert_losses(**weights)
 
 
@@ -37,3 +39,11 @@ def test_weights_out_of_range_are_refused(weights):
 def test_a_temperature_out_of_range_is_refused(temperature):
     with pytest.raises(ValueError, match="`temperature` must be greater"):
         kd.distilbert_losses(temperature=temperature)
+
+
+def test_restricted_soft_targets_are_at_masked_positions_only():
+    terms = kd.distilbert_losses(
+        alpha_mse=0.1, restrict_ce_to_mask=True, unmasked_share=0.3
+    )["loss_terms"]
+    assert terms["soft_target"].unmasked_share == 0.0
+    assert terms["logits_mse"].unmasked_share == 0.0

@@ -115,14 +115,13 @@ def test_half_precision_keeps_the_gradient_of_a_scaled_loss(
 ):
     teacher, student = arrays
     scale = 5 * 2.0**15  # a loss weight, and float16's usual scale
+    term = kd.SoftTargetTerm(2.0)
 
     def gradients(dtype):
         def passed(states, embedding, bias):
             theirs = ops.cast(teacher[0], dtype), *teacher[1:]
             ours = ops.cast(states, dtype), embedding, bias
-            return scale * kd.SoftTargetTerm(2.0).compute(
-                BATCH, outputs(*theirs), outputs(*ours)
-            )
+            return scale * term.compute(BATCH, outputs(*theirs), outputs(*ours))
 
         return value_and_gradients(passed, student)[1]
 
