@@ -16,6 +16,7 @@ import platform
 import sys
 import tempfile
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -216,12 +217,18 @@ def small_step(device, seed=0, jit_compile=False):
             return jax.device_get(step(*jax.device_put(arguments, place)))
     import tensorflow as tf
 
-    with silent_stderr(), tf.device(device):
-        arguments = tf.nest.map_structure(tf.constant, arguments)
-        step = tf.function(
-            gradient_and_draw, autograph=False, jit_compile=jit_compile
-        )
-        return tf.nest.map_structure(lambda x: x.numpy(), step(*arguments))
+
+    def run():
+        with tf.device(device):
+            step = tf.function(
+                gradient_and_draw, autograph=False, jit_compile=jit_compile
+            )
+            outcome = step(*tf.nest.map_structure(tf.constant, arguments))
+            return tf.nest.map_structure(lambda x: x.numpy(), outcome)
+
+    # A thread of its own runs at once, also while this one traces a step.
+    with silent_stderr(), ThreadPoolExecutor(1) as thread:
+        return thread.submit(run).result()
 
 
 def probe(function):

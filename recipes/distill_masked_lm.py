@@ -48,13 +48,16 @@ class Config:
         alpha_mlm: Weight of the masked LM; with the two others 0, the
             student learns without its teacher.
         alpha_cos: Weight of the hidden-state cosine.
+        alpha_mse: Weight of the squared distance between logits.
         temperature: Of the soft targets.
         restrict_ce_to_mask: Soft targets at masked positions only.
+        unmasked_share: Share of the other tokens that have soft targets.
         mlm_smoothing: Hide rare tokens more often; DistilBERT has 0.7. The
             held-out text is masked evenly, whatever this is.
         freeze_position_embeddings: Keep the student's positions as they are.
         block_length: Tokens in a sequence, at most the teacher's.
         batch_size: Sequences in a step.
+        micro_batches: Parts that a step takes them in, for less memory.
         steps: Training steps.
         validations: How often held-out text is looked at.
         validation_batches: Batches of it.
@@ -80,12 +83,15 @@ class Config:
     alpha_ce: float = 5.0
     alpha_mlm: float = 2.0
     alpha_cos: float = 1.0
+    alpha_mse: float = 0.0
     temperature: float = 2.0
     restrict_ce_to_mask: bool = False
+    unmasked_share: float = 1.0
     mlm_smoothing: float = 0.0
     freeze_position_embeddings: bool = False
     block_length: int = 64
     batch_size: int = 32
+    micro_batches: int = 1
     steps: int = 1000
     validations: int = 10
     validation_batches: int = 40
@@ -131,12 +137,16 @@ def main(config):
         teacher,
         student,
         **kd.distilbert_losses(
-            config.alpha_ce,
-            config.alpha_mlm,
-            config.alpha_cos,
-            config.temperature,
-            config.restrict_ce_to_mask,
+            alpha_ce=config.alpha_ce,
+            alpha_mlm=config.alpha_mlm,
+            alpha_cos=config.alpha_cos,
+            alpha_mse=config.alpha_mse,
+            temperature=config.temperature,
+            restrict_ce_to_mask=config.restrict_ce_to_mask,
+            unmasked_share=config.unmasked_share,
         ),
+        micro_batches=config.micro_batches,
+        seed=config.seed,
     )
     train, held_out = read_corpora(config)
     folder = pathlib.Path(config.run)

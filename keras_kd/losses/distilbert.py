@@ -9,9 +9,9 @@ def distilbert_losses(
     alpha_ce=5.0,
     alpha_mlm=2.0,
     alpha_cos=1.0,
-    alpha_mse=0.0,
     temperature=2.0,
     restrict_ce_to_mask=False,
+    alpha_mse=0.0,
     unmasked_share=1.0,
 ):
     """Soft targets, masked LM and hidden-state cosine, weighted 5 / 2 / 1.
@@ -25,10 +25,10 @@ def distilbert_losses(
             cross-entropy, in the original too).
         alpha_mlm: Float >= 0. Weight of `masked_lm`.
         alpha_cos: Float >= 0. Weight of `hidden_state`.
-        alpha_mse: Float >= 0. Weight of `logits_mse`.
         temperature: Float > 0, of the soft targets.
         restrict_ce_to_mask: Bool. Soft targets (and `logits_mse`) at masked
             positions only, whatever `unmasked_share`.
+        alpha_mse: Float >= 0. Weight of `logits_mse`.
         unmasked_share: Float in [0, 1]. Share of the unmasked tokens that
             have soft targets (and `logits_mse`); all, as in the original.
 

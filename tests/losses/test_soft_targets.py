@@ -74,7 +74,8 @@ def test_near_the_teacher_no_digits_are_lost(random):
     student = student.astype("float32")
     loss, _ = kl_and_gradient(teacher, student, 10.0)
     expected = reference(teacher, student, np.ones(4), 10.0)
-    np.testing.assert_allclose(np.mean(loss), expected, rtol=3e-5)
+    # What single precision leaves of p - q; without, it is off by 3 %.
+    np.testing.assert_allclose(np.mean(loss), expected, rtol=1e-4)
 
 
 BATCH = {
