@@ -217,7 +217,6 @@ def small_step(device, seed=0, jit_compile=False):
             return jax.device_get(step(*jax.device_put(arguments, place)))
     import tensorflow as tf
 
-
     def run():
         with tf.device(device):
             step = tf.function(

@@ -19,6 +19,7 @@ import keras
 
 from run_folder import (
     jit_compile,
+    load_teacher,
     log_callbacks,
     make_optimizer,
     new_run_folder,
@@ -172,18 +173,6 @@ def main(config):
     )
     write_json(folder / "metrics.json", results)
     return results
-
-
-def load_teacher(folder):
-    """The teacher and its tokenizer, from a run folder."""
-    path = pathlib.Path(folder, "teacher.keras")
-    if not path.exists():
-        sys.exit(
-            "`--teacher` must be a run folder of train_teacher.py, with "
-            f"teacher.keras in it. Received: {folder}"
-        )
-    teacher = keras.saving.load_model(path, compile=False)
-    return teacher, kd.WordPieceTokenizer.load(folder)
 
 
 if __name__ == "__main__":

@@ -156,6 +156,18 @@ def write_json(path, content):
     os.replace(beside, path)
 
 
+def load_teacher(folder):
+    """The teacher and its tokenizer, from a run folder."""
+    path = pathlib.Path(folder, "teacher.keras")
+    if not path.exists():
+        sys.exit(
+            "`--teacher` must be a run folder of train_teacher.py, with "
+            f"teacher.keras in it. Received: {folder}"
+        )
+    teacher = keras.saving.load_model(path, compile=False)
+    return teacher, kd.WordPieceTokenizer.load(folder)
+
+
 def log_callbacks(folder):
     """Keras's own logs of a run: `history.csv` and TensorBoard's."""
     return [

@@ -231,6 +231,10 @@ def steps_by_fit(model, batch):
     import tensorflow as tf
 
     batches = tf.data.Dataset.from_tensors(batch).repeat()
+    # The thread that would tune the pipeline holds up the end of each `fit`.
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
+    batches = batches.with_options(untuned)
 
     def run(steps):
         history = model.fit(batches.take(steps), verbose=0, shuffle=False)

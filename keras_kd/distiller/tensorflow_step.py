@@ -18,7 +18,7 @@ class TensorFlowStep:
         else:
             gradients, terms = self.gradients_of_parts(batch, counts)
         self.log_terms(terms, counts)
-        self.optimizer.apply(gradients, self.trainable_weights)
+        self.update_weights(gradients)
         return self.get_metrics_result()
 
     def gradients_of(self, batch, shares=None):
@@ -30,7 +30,14 @@ class TensorFlowStep:
             total, terms = self.add_up(batch, teacher_outputs, outputs, shares)
             total = self.optimizer.scale_loss(total)
         self.compute_metrics(x, y, outputs, sample_weight)
-        return tape.gradient(total, self.trainable_weights), terms
+        gradients = tape.gradient(total, self.trainable_weights)
+        # Of the embeddings TensorFlow lists rows, some of them often: a clip
+        # by the norm of that list is another than by the gradient's.
+        gradients = [
+            None if value is None else tf.convert_to_tensor(value)
+            for value in gradients
+        ]
+        return gradients, terms
 
     def gradients_of_parts(self, batch, counts):
         """The same, part by part: only one part's activations are held."""
@@ -41,10 +48,7 @@ class TensorFlowStep:
             shares = tf.math.divide_no_nan(self.count_rows(part), counts)
             found, values = self.gradients_of(part, shares)
             pairs = zip(gradients, found, strict=True)
-            gradients = [
-                a if b is None else a + tf.convert_to_tensor(b)
-                for a, b in pairs
-            ]
+            gradients = [a if b is None else a + b for a, b in pairs]
             return index + 1, gradients, terms + values
 
         start = [tf.zeros_like(weight) for weight in self.trainable_weights]
@@ -55,6 +59,15 @@ class TensorFlowStep:
             parallel_iterations=1,
         )
         return gradients, terms
+
+    def update_weights(self, gradients):
+        """The optimizer's update; by XLA, where it can, in one pass."""
+
+        def apply(gradients):
+            self.optimizer.apply(gradients, self.trainable_weights)
+
+        compile_part = self.compile_rows()
+        (compile_part(apply) if compile_part else apply)(gradients)
 
     def compile_rows(self):
         """XLA for the rows' losses, in a step that is otherwise a graph.

@@ -2,6 +2,7 @@
 
 import keras
 from keras import ops
+from keras_kd.layers.activations import get_activation
 from keras_kd.layers.seeds import DrawnSeed, split_seed
 
 # What an encoder layer can show of its inside.
@@ -86,7 +87,10 @@ class EncoderLayer(keras.layers.Layer):
         self.attention_output = dense(hidden_dim, "attention_output", seeds[3])
         self.attention_norm = norm("attention_norm")
         self.intermediate = dense(
-            intermediate_dim, "intermediate", seeds[4], self.activation
+            intermediate_dim,
+            "intermediate",
+            seeds[4],
+            get_activation(activation),
         )
         self.feed_forward_output = dense(
             hidden_dim, "feed_forward_output", seeds[5]

@@ -2,6 +2,7 @@
 
 import keras
 from keras import ops
+from keras_kd.layers.activations import get_activation
 from keras_kd.layers.seeds import split_seed
 
 
@@ -47,7 +48,7 @@ class MaskedLMHead(keras.layers.Layer):
         self.seed = seed
         self.dense = keras.layers.Dense(
             token_embedding.output_dim,
-            activation=self.activation,
+            activation=get_activation(activation),
             kernel_initializer=keras.initializers.TruncatedNormal(
                 stddev=initializer_range, seed=split_seed(seed, 1)[0]
             ),

@@ -2,6 +2,7 @@
 
 import keras
 from keras import ops
+from keras_kd.losses.row_sums import log_softmax, row_sum
 from keras_kd.losses.vocabulary import VocabularyTerm
 
 
@@ -15,7 +16,7 @@ class MaskedLMTerm(VocabularyTerm):
     """
 
     def compare(self, teacher_logits, student_logits, ids):
-        log_q = ops.log_softmax(student_logits)
+        log_q = log_softmax(student_logits)
         hidden = ops.arange(log_q.shape[-1], dtype=ids.dtype) == ids[:, None]
         hidden = ops.cast(hidden, log_q.dtype)
-        return -ops.sum(hidden * log_q, axis=-1), ops.exp(log_q) - hidden
+        return -row_sum(hidden * log_q), ops.exp(log_q) - hidden

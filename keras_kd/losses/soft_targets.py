@@ -6,6 +6,7 @@ time, inside the pass over the vocabulary.
 
 import keras
 from keras import ops
+from keras_kd.losses.row_sums import log_softmax, row_sum
 from keras_kd.losses.vocabulary import VocabularyTerm, masked_rows
 
 
@@ -58,12 +59,12 @@ def kl_and_gradient(teacher_logits, student_logits, temperature):
         Pair: KL, (...), and temperature · (student's - teacher's
         probabilities), (..., V).
     """
-    log_p = ops.log_softmax(teacher_logits / temperature)
-    log_q = ops.log_softmax(student_logits / temperature)
+    log_p = log_softmax(teacher_logits / temperature)
+    log_q = log_softmax(student_logits / temperature)
     p, q = ops.exp(log_p), ops.exp(log_q)
     # q - p sums to 0, up to the rounding that the first part has too, of the
     # other sign: near the teacher, that rounding would be all that is left.
-    kl = ops.sum(p * (log_p - log_q) + (q - p), axis=-1) * temperature**2
+    kl = row_sum(p * (log_p - log_q) + (q - p)) * temperature**2
     return kl, temperature * (q - p)
 
 
@@ -134,7 +135,7 @@ class LogitsMSETerm(VocabularyTerm):
 
     def compare(self, teacher_logits, student_logits, ids):
         distance = student_logits - teacher_logits
-        return ops.sum(distance * distance, axis=-1), 2.0 * distance
+        return row_sum(distance * distance), 2.0 * distance
 
     def row_weights(self, batch):
         return weights_of_share(batch, self.unmasked_share)

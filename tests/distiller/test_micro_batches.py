@@ -37,7 +37,12 @@ def train(tiny_config, data, micro_batches, epochs=1, **losses):
         weighted_metrics=[keras.metrics.SparseCategoricalAccuracy("top1")],
     )
     logs = distiller.fit(
-        *data[:2], sample_weight=data[2], batch_size=8, epochs=epochs, verbose=0
+        *data[:2],
+        sample_weight=data[2],
+        shuffle=False,
+        batch_size=8,
+        epochs=epochs,
+        verbose=0,
     ).history
     return student.get_weights(), logs
 

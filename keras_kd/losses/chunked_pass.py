@@ -1,0 +1,177 @@
+"""Rows through the vocabulary in chunks, their gradients made on the way.
+
+Of each chunk both models' logits are made, from them every term and its
+gradient by the student's logits, from that the gradients by rows, embedding
+and bias; then the chunk is dropped. Four vocabulary matmuls a row, nothing
+recomputed. Matmuls want many rows at a time; what lies between them goes over
+the logits again and again, so it takes few rows, that stay in the cache.
+"""
+
+import keras
+from keras import ops
+
+CHUNK_ROWS = 384
+BLOCK_ROWS = 16
+
+
+def chunked_pass(
+    terms,
+    phases,
+    teacher,
+    student,
+    ids,
+    weights,
+    means,
+    chunk_rows,
+    compile_rows,
+):
+    """Goes through the rows, phase by phase and chunk by chunk.
+
+    Args:
+        terms: List of `VocabularyTerm`.
+        phases: As `_phases` gives them.
+        teacher: Rows (N, D), embedding (V, D), bias (V,).
+        student: Rows (N, D'), embedding (V, D'), bias (V,).
+        ids: (N,) int32.
+        weights: (N, terms) float32; rows without any stand last.
+        means: (terms,) float32: factor / sum of the weights.
+        chunk_rows: Int.
+        compile_rows: Function.
+
+    Returns:
+        Pair: the total, differentiable by `student`; and each term's weighted
+        sum of losses, (terms,).
+    """
+    teacher_rows, teacher_embedding, teacher_bias = teacher
+    teacher_matrix = ops.cast(teacher_embedding, teacher_rows.dtype)
+    # Weights relative to the largest stay within what half precision holds;
+    # what makes them means is multiplied on at the end, in float32.
+    largest = ops.max(means * ops.max(weights, axis=0))
+    relative = ops.divide_no_nan(means, largest)
+    used = ops.sum(ops.cast(ops.any(weights > 0, axis=-1), "int32"))
+
+    def compare(indices):
+        def losses_and_gradient(theirs, ours, bias, ids, weights):
+            def add_block(index, sums):
+                losses, gradient, by_bias = sums
+                theirs, ours, ids, weights = (part[index] for part in blocks)
+                teacher_logits = ops.cast(theirs, "float32") + teacher_bias
+                student_logits = ops.cast(ours, "float32") + bias
+                here = [ops.zeros((), "float32")] * len(terms)
+                by_logits = 0.0
+                for term in indices:
+                    loss, by_term = terms[term].compare(
+                        teacher_logits, student_logits, ids
+                    )
+                    here[term] = ops.sum(loss * weights[:, term])
+                    factor = relative[term] * weights[:, term]
+                    by_logits = by_logits + factor[:, None] * by_term
+                return (
+                    losses + ops.stack(here),
+                    ops.scatter_update(gradient, [[index]], by_logits[None]),
+                    by_bias + ops.sum(by_logits, axis=0),
+                )
+
+            parts = theirs, ours, ids, weights
+            blocks = [split_rows(part, BLOCK_ROWS) for part in parts]
+            sums = (
+                ops.zeros(len(terms), "float32"),
+                ops.zeros_like(blocks[1], "float32"),
+                ops.zeros_like(bias, "float32"),
+            )
+            losses, gradient, by_bias = ops.fori_loop(
+                0, ops.shape(blocks[0])[0], add_block, sums
+            )
+            gradient = ops.reshape(gradient, ops.shape(ours))
+            return losses, ops.cast(gradient, ours.dtype), by_bias
+
+        return compile_rows(losses_and_gradient)
+
+    @ops.custom_gradient
+    def total_and_losses(student_rows, embedding, bias):
+        low = student_rows.dtype
+        matrix = ops.cast(embedding, low)
+        losses = ops.zeros(len(terms), "float32")
+        by_rows = []
+        by_embedding = ops.zeros(embedding.shape, "float32")
+        by_bias = ops.zeros(bias.shape, "float32")
+        start = 0
+        for rows, indices in phases:
+            parts = [
+                split_rows(part[start : start + rows], chunk_rows, BLOCK_ROWS)
+                for part in (teacher_rows, student_rows, ids, weights)
+            ]
+            numbers = ops.arange(ops.shape(parts[0])[0])[:, None, None]
+            losses_and_gradient = compare(indices)
+
+            def add_chunk(
+                index,
+                sums,
+                parts=parts,
+                numbers=numbers,
+                compared=losses_and_gradient,
+            ):
+                losses, by_rows, by_embedding, by_bias = sums
+                theirs, ours, ids, weights = (part[index] for part in parts)
+                here, by_logits, by_bias_here = compared(
+                    ops.matmul(theirs, ops.transpose(teacher_matrix)),
+                    ops.matmul(ours, ops.transpose(matrix)),
+                    bias,
+                    ids,
+                    weights,
+                )
+                by_ours = ops.cast(ops.matmul(by_logits, matrix), "float32")
+                by_chunk = ops.matmul(ops.transpose(by_logits), ours)
+                return (
+                    losses + here,
+                    ops.where(numbers == index, by_ours, by_rows),
+                    by_embedding + ops.cast(by_chunk, "float32"),
+                    by_bias + by_bias_here,
+                )
+
+            in_use = divide_up(
+                ops.clip(used - start, 0, rows), ops.shape(parts[0])[1]
+            )
+            sums = losses, ops.zeros_like(parts[1], "float32")
+            sums = *sums, by_embedding, by_bias
+            losses, by_phase, by_embedding, by_bias = ops.fori_loop(
+                0, in_use, add_chunk, sums
+            )
+            by_phase = ops.reshape(by_phase, (-1, student_rows.shape[-1]))
+            by_rows.append(by_phase[:rows])
+            start = start + rows
+        gradients = (
+            (ops.concatenate(by_rows), low),
+            (by_embedding, embedding.dtype),
+            (by_bias, bias.dtype),
+        )
+
+        def gradient(*upstream, **_):
+            by_total = keras.tree.flatten(upstream)[0]
+            scale = largest * ops.cast(by_total, "float32")
+            return tuple(
+                ops.cast(value * scale, dtype) for value, dtype in gradients
+            )
+
+        return (ops.sum(means * losses), losses), gradient
+
+    return total_and_losses(*student)
+
+
+def split_rows(part, most, multiple=1):
+    """(N, ...) to (chunks, at most `most`, ...), filled up with zeros.
+
+    As few chunks as can be, of one size, a multiple of `multiple`.
+    """
+    rows = ops.shape(part)[0]
+    chunks = divide_up(rows, most)
+    size = divide_up(divide_up(rows, chunks), multiple) * multiple
+    filled = ops.pad(
+        part, [[0, chunks * size - rows], *[[0, 0]] * (len(part.shape) - 1)]
+    )
+    return ops.reshape(filled, (chunks, size, *part.shape[1:]))
+
+
+def divide_up(a, b):
+    """The quotient, rounded up."""
+    return -(-a // b)

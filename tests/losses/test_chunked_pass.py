@@ -1,0 +1,53 @@
+import keras_kd as kd
+import numpy as np
+import pytest
+from keras import ops
+from keras_kd.losses.chunked_pass import chunked_pass, divide_up, split_rows
+
+
+def test_rows_are_split_into_few_chunks_of_one_size():
+    rows = np.arange(10.0, dtype="float32")
+    np.testing.assert_array_equal(
+        split_rows(rows, 4), [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 0, 0]]
+    )
+    assert ops.shape(split_rows(rows, 64)) == (1, 10)
+    assert ops.shape(split_rows(rows, 64, multiple=16)) == (1, 16)
+    assert ops.shape(split_rows(np.zeros((50, 3)), 40, 16)) == (2, 32, 3)
+    assert [divide_up(n, 4) for n in (1, 4, 5)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_rows_of_no_weight_cost_their_chunk_nothing(compiled, jit_compile):
+    """A row of NaN in a chunk without any weight is never looked at."""
+    random = np.random.default_rng(0)
+    rows, width, vocabulary = 64, 4, 11
+    teacher, student = (
+        (
+            random.normal(size=(rows, width)).astype("float32"),
+            random.normal(size=(vocabulary, width)).astype("float32"),
+            np.zeros(vocabulary, "float32"),
+        )
+        for _ in range(2)
+    )
+    weights = np.zeros((rows, 1), "float32")
+    weights[:20] = 1.0
+    student[0][32:] = np.nan  # the second of two chunks of 32
+
+    term = kd.SoftTargetTerm(2.0)
+
+    def total():
+        return chunked_pass(
+            [term],
+            [(rows, [0])],
+            *(tuple(map(ops.convert_to_tensor, m)) for m in (teacher, student)),
+            ops.zeros(rows, "int32"),
+            ops.convert_to_tensor(weights),
+            ops.full((1,), 1 / 20),
+            32,
+            lambda function: function,
+        )[0]
+
+    found = compiled(total, [], jit_compile)()
+    logits = [m[0][:20] @ m[1].T for m in (teacher, student)]
+    expected = ops.mean(kd.SoftTargetKL(2.0, reduction=None)(*logits))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
