@@ -55,6 +55,8 @@ class Config:
         unmasked_share: Share of the other tokens that have soft targets.
         mlm_smoothing: Hide rare tokens more often; DistilBERT has 0.7. The
             held-out text is masked evenly, whatever this is.
+        mask_across_batch: Draw the masked share from the whole batch at once,
+            as DistilBERT's scripts do, not from each sequence.
         freeze_position_embeddings: Keep the student's positions as they are.
         block_length: Tokens in a sequence, at most the teacher's.
         batch_size: Sequences in a step.
@@ -89,6 +91,7 @@ class Config:
     restrict_ce_to_mask: bool = False
     unmasked_share: float = 1.0
     mlm_smoothing: float = 0.0
+    mask_across_batch: bool = False
     freeze_position_embeddings: bool = False
     block_length: int = 64
     batch_size: int = 32

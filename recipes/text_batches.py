@@ -1,8 +1,8 @@
 """From a recipe's text to its batches. Not a recipe.
 
 The config fields it reads: corpus, validation_corpus, text_column,
-block_length, batch_size, validation_batches, seed; mlm_smoothing where there
-is one; and for `fit`, steps and validations.
+block_length, batch_size, validation_batches, seed; mlm_smoothing and
+mask_across_batch where there are such; and for `fit`, steps and validations.
 """
 
 import collections.abc
@@ -90,6 +90,7 @@ def make_batches(config, folder, tokenizer, train, held_out):
         config.batch_size,
         seed=config.seed,
         smoothing=getattr(config, "mlm_smoothing", 0.0),
+        across_batch=getattr(config, "mask_across_batch", False),
     )
     make_train()  # a corpus too small for one batch ends the program here
     held_out_batches = kd.masked_lm_batches(

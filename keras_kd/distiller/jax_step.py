@@ -36,6 +36,22 @@ class JaxStep:
             logs = self.get_metrics_result()
         return logs, self.state_after(scope, state)
 
+    def test_step(self, state, data):
+        """Terms and metrics of a batch, dropout off.
+
+        Keras's own makes the logs where it has put away the loss weights.
+        """
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        trained, others, metrics = state
+        nothing = [variable.value for variable in self.optimizer.variables]
+        state = trained, others, nothing, metrics
+        with self.variables_as(state) as scope:
+            outputs = self(x, training=False)
+            self.compute_loss(x, y, outputs, sample_weight, training=False)
+            logs = self.compute_metrics(x, y, outputs, sample_weight)
+        trained, others, _, metrics = self.state_after(scope, state)
+        return logs, (trained, others, metrics)
+
     def gradients_of(self, state, batch, shares=None):
         """Teacher once, outside the gradient; student once; terms."""
         x, y, sample_weight = (batch[n] for n in ("x", "y", "sample_weight"))
