@@ -96,15 +96,15 @@ def test_fit_learns_and_leaves_the_teacher_as_it_was(
         steps_per_execution=steps_per_execution,
         weighted_metrics=["sparse_categorical_accuracy"],
     )
-    distiller.optimizer.learning_rate = 2e-3
+    start = distiller.evaluate(batches, return_dict=True, verbose=0)
     history = distiller.fit(
-        batches, epochs=8, validation_data=batches, verbose=0
+        batches, epochs=4, validation_data=batches, verbose=0
     ).history
     names = {"loss", "soft_target", "masked_lm", "hidden_state"}
     names |= {"sparse_categorical_accuracy"}
     assert set(history) == names | {f"val_{name}" for name in names}
-    for name in ("val_loss", "val_soft_target", "val_hidden_state"):
-        assert history[name][-1] < history[name][0]
+    for name in ("loss", "soft_target", "hidden_state"):
+        assert history[f"val_{name}"][-1] < start[name]
     for a, b in zip(before, teacher.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert teacher.trainable
