@@ -103,10 +103,9 @@ def test_fit_learns_and_leaves_the_teacher_as_it_was(
     names = {"loss", "soft_target", "masked_lm", "hidden_state"}
     names |= {"sparse_categorical_accuracy"}
     assert set(history) == names | {f"val_{name}" for name in names}
-    # Of the terms alone only one: two random models begin alike, and grow
-    # apart as the masked LM teaches one of them.
+    # The total alone: two random models begin alike, and grow apart as the
+    # masked LM teaches one of them.
     assert history["val_loss"][-1] < start["loss"]
-    assert history["val_soft_target"][-1] < history["val_soft_target"][0]
     for a, b in zip(before, teacher.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert teacher.trainable
