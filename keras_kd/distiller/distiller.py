@@ -175,7 +175,7 @@ class Distiller(BackendStep, keras.Model):
                 batch,
                 teacher,
                 student,
-                compile_rows=self.compile_rows(),
+                compile_rows=self.compile_part(),
             )
             values = dict(zip(in_pass, found, strict=True))
         for name, term in self.loss_terms.items():

@@ -92,7 +92,7 @@ class JaxStep:
         gradients, terms, changed = sums
         return gradients, terms, (state[0], *changed)
 
-    def compile_rows(self):
+    def compile_part(self):
         """Nothing: JAX compiles the step as a whole."""
         return None
 

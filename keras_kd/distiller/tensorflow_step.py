@@ -66,17 +66,20 @@ class TensorFlowStep:
         def apply(gradients):
             self.optimizer.apply(gradients, self.trainable_weights)
 
-        compile_part = self.compile_rows()
+        compile_part = self.compile_part()
         (compile_part(apply) if compile_part else apply)(gradients)
 
-    def compile_rows(self):
-        """XLA for the rows' losses, in a step that is otherwise a graph.
+    def compile_part(self):
+        """XLA for a part of a step that is otherwise a graph; None for none.
 
-        A chunk's logits are then read and written once or twice rather than
-        some twenty times; the matmuls around it stay TensorFlow's own, which
-        are as fast as XLA's or faster.
+        For what goes over the same numbers again and again, the losses of a
+        chunk's logits and the optimizer's update: they are then read and
+        written once or twice rather than some twenty times. Matmuls stay
+        TensorFlow's own, which are as fast as XLA's or faster.
         """
         if self.jit_compile or tf.executing_eagerly():
+            return None
+        if tf.distribute.has_strategy():  # whose variables XLA cannot see
             return None
         if not xla_available(training_device())[0]:
             return None
