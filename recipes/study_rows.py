@@ -127,7 +127,9 @@ def main(config):
                     if share == config.shares[0]:
                         continue  # the same student as at equal steps
                     steps = round(steps / prices[str(share)])
-                student = train(config, teacher, batches, share, seed, steps)
+                student = train_student(
+                    config, teacher, batches, share, seed, steps
+                )
                 judge.student.set_weights(student.get_weights())
                 found = judge.evaluate(
                     batches.held_out, return_dict=True, verbose=0
@@ -151,7 +153,7 @@ def make_distiller(config, teacher, share):
     return kd.Distiller(teacher, student, **losses, seed=config.seed)
 
 
-def train(config, teacher, batches, share, seed, steps):
+def train_student(config, teacher, batches, share, seed, steps):
     """A student, trained for so many steps."""
     keras.utils.set_random_seed(seed)
     distiller = make_distiller(config, teacher, share)

@@ -18,7 +18,7 @@ class TensorFlowStep:
         else:
             gradients, terms = self.gradients_of_parts(batch, counts)
         self.log_terms(terms, counts)
-        self.update_weights(gradients)
+        self.optimizer.apply(gradients, self.trainable_weights)
         return self.get_metrics_result()
 
     def gradients_of(self, batch, shares=None):
@@ -60,22 +60,12 @@ class TensorFlowStep:
         )
         return gradients, terms
 
-    def update_weights(self, gradients):
-        """The optimizer's update; by XLA, where it can, in one pass."""
-
-        def apply(gradients):
-            self.optimizer.apply(gradients, self.trainable_weights)
-
-        compile_part = self.compile_part()
-        (compile_part(apply) if compile_part else apply)(gradients)
-
     def compile_part(self):
         """XLA for a part of a step that is otherwise a graph; None for none.
 
-        For what goes over the same numbers again and again, the losses of a
-        chunk's logits and the optimizer's update: they are then read and
-        written once or twice rather than some twenty times. Matmuls stay
-        TensorFlow's own, which are as fast as XLA's or faster.
+        For what goes over a chunk's logits again and again: they are then
+        read and written once or twice rather than some twenty times. Matmuls
+        stay TensorFlow's own, which are as fast as XLA's or faster.
         """
         if self.jit_compile or tf.executing_eagerly():
             return None

@@ -84,8 +84,15 @@ def test_distances_are_zero_when_the_student_is_the_teacher(teacher, batches):
     np.testing.assert_allclose(logs["hidden_state"], 0.0, atol=1e-6)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("steps_per_execution", [1, 2])
+@pytest.mark.parametrize(
+    "jit_compile, steps_per_execution",
+    [
+        (False, 1),
+        (True, 2),
+        pytest.param(False, 2, marks=pytest.mark.slow),
+        pytest.param(True, 1, marks=pytest.mark.slow),
+    ],
+)
 def test_fit_learns_and_leaves_the_teacher_as_it_was(
     teacher, batches, jit_compile, steps_per_execution
 ):
@@ -118,6 +125,7 @@ def test_fit_learns_and_leaves_the_teacher_as_it_was(
         )
 
 
+@pytest.mark.slow
 def test_xla_and_the_plain_graph_train_alike(teacher, batches):
     losses = [
         make(teacher, jit_compile=jit_compile)

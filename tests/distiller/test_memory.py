@@ -17,8 +17,9 @@ class AllLogits(kd.LossTerm):
 
     def compute(self, batch, teacher, student):
         rows = student["head"].transform(student["hidden_states"][-1])
-        embedding, _ = student["head"].vocabulary()
-        return ops.mean(ops.matmul(rows, ops.transpose(embedding)) ** 2)
+        embedding, bias = student["head"].vocabulary()
+        logits = ops.matmul(rows, ops.transpose(embedding)) + bias
+        return ops.mean(logits**2)
 
 
 def largest_array(loss_terms):

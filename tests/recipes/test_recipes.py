@@ -281,6 +281,7 @@ def test_a_run_without_a_model_is_named(tmp_path):
         export_student.main(export_student.Config(run=str(tmp_path)))
 
 
+@pytest.mark.slow
 def test_quickstart_walks_from_text_to_filled_masks(tmp_path, corpus, capsys):
     results = quickstart.main(
         quickstart.Config(
@@ -315,6 +316,7 @@ def test_the_verdict_names_the_lowest_cross_entropy():
     )
 
 
+@pytest.mark.slow
 def test_the_benchmark_prints_a_ratio_for_both(capsys):
     ratios = benchmark_layer_drop.main(benchmark_layer_drop.Config(smoke=True))
     assert set(ratios) == {True, False}
@@ -334,6 +336,7 @@ def test_every_recipe_explains_itself(name):
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_study_rows_compares_shares_at_equal_steps_and_equal_time(
     tmp_path, corpus, teacher_run, capsys
 ):
