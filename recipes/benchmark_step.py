@@ -10,7 +10,7 @@ DistilBERT's objective. Each candidate stays in a process of its own; they take
 turns, a few steps each, in an order that turns around. A ratio is the median
 of the rounds' ratios to the first candidate of the group; `keras-kd-graph` is
 in every group, so that groups can be chained. A round in which other programs
-took CPU shows in the column `others`. Results: recipes/README.md.
+took CPU shows in the column `others`.
 """
 
 import contextlib

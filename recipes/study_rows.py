@@ -8,7 +8,6 @@ teacher, with the same start, differ in `unmasked_share` alone: at equal steps,
 and at equal time, by what a step of each takes here (measured first, taking
 turns). Each on several seeds of order, masks and dropout. All are judged on the
 same held-out masks. Leaves config.json and metrics.json in the run folder.
-Results: recipes/README.md.
 """
 
 import dataclasses

@@ -269,6 +269,7 @@ def test_weights_that_do_not_fit_the_terms_are_refused(
         kd.Distiller(teacher, teacher, terms, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_learns_too(tiny_config, batches, dtype):
     teacher, student = (

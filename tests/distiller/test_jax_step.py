@@ -76,6 +76,7 @@ def test_an_iterator_trains_a_student_without_tensorflow():
     assert "`masked_lm_batches` (tf.data) needs TensorFlow" in error
 
 
+@pytest.mark.slow
 def test_two_devices_give_the_weights_of_one():
     program = (
         SET_UP

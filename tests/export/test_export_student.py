@@ -182,6 +182,7 @@ def test_a_failing_export_leaves_the_old_one_whole(
     assert {path.name for path in folder.iterdir()} == FILES
 
 
+@pytest.mark.slow
 def test_overwriting_replaces_and_leaves_other_files(
     tiny_config, tmp_path, tokenizer
 ):

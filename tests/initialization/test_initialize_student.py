@@ -36,6 +36,7 @@ def test_the_student_starts_from_the_teachers_layers(teacher, batches):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_segments", [2, 0])
 def test_frozen_positions_stay_as_they_were_copied(
     teacher, batches, num_segments

@@ -32,6 +32,7 @@ def test_loss_is_the_cross_entropy_at_masked_positions(tiny_config, batches):
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_fit_learns_the_sentences(tiny_config, batches, jit_compile):
     config = dataclasses.replace(tiny_config, layer_drop=0.2)
@@ -72,6 +73,7 @@ def test_a_saved_model_gives_the_same_logits_and_trains_on(
     assert int(again.optimizer.iterations) == 3
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same(tiny_config, store, tokenizer):
     config = dataclasses.replace(tiny_config, layer_drop=0.4, dropout=0.1)
     losses = []
