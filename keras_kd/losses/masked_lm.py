@@ -17,6 +17,7 @@ class MaskedLMTerm(VocabularyTerm):
 
     def compare(self, teacher_logits, student_logits, ids):
         log_q = log_softmax(student_logits)
-        hidden = ops.arange(log_q.shape[-1], dtype=ids.dtype) == ids[:, None]
+        ids = ops.cast(ids, "int32")
+        hidden = ops.arange(log_q.shape[-1], dtype="int32") == ids[:, None]
         hidden = ops.cast(hidden, log_q.dtype)
         return -row_sum(hidden * log_q), ops.exp(log_q) - hidden

@@ -4,6 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+# What is quick to build: TensorFlow's own graph; JAX has XLA, or nothing.
+JIT = keras.backend.backend() == "jax"
+
 
 @pytest.fixture
 def batches(store, tokenizer):
@@ -23,7 +26,7 @@ def make(teacher, seed=1, losses=None, **compile_arguments):
     distiller = kd.Distiller(teacher, student, **losses)
     distiller.compile(
         keras.optimizers.Adam(1e-2),
-        **{"jit_compile": False, **compile_arguments},
+        **{"jit_compile": JIT, **compile_arguments},
     )
     return distiller
 
@@ -78,7 +81,7 @@ def test_distances_are_zero_when_the_student_is_the_teacher(teacher, batches):
     losses = kd.distilbert_losses()
     student = kd.extract_student(teacher, [0, 1, 2, 3])
     distiller = kd.Distiller(teacher, student, **losses)
-    distiller.compile("adam", jit_compile=False)
+    distiller.compile("adam", jit_compile=JIT)
     logs = distiller.evaluate(batches, return_dict=True, verbose=0)
     np.testing.assert_allclose(logs["soft_target"], 0.0, atol=1e-6)
     np.testing.assert_allclose(logs["hidden_state"], 0.0, atol=1e-6)
@@ -138,7 +141,7 @@ def test_xla_and_the_plain_graph_train_alike(teacher, batches):
 
 def test_a_step_is_a_step_down_the_gradient_of_the_total(teacher, batches):
     distiller = make(teacher)
-    distiller.compile(keras.optimizers.SGD(1e-3), jit_compile=False)
+    distiller.compile(keras.optimizers.SGD(1e-3), jit_compile=JIT)
     one = batches.take(1)
     before = distiller.evaluate(one, return_dict=True, verbose=0)["loss"]
     variables = distiller.trainable_variables
@@ -183,7 +186,7 @@ def test_a_frozen_embedding_stays(teacher, batches):
     distiller = make(teacher)
     positions = distiller.student.backbone.embeddings.position_embedding
     positions.trainable = False
-    distiller.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    distiller.compile(keras.optimizers.Adam(1e-2), jit_compile=JIT)
     before = positions.get_weights()[0]
     distiller.fit(batches.take(2), verbose=0)
     np.testing.assert_array_equal(positions.get_weights()[0], before)
@@ -217,7 +220,7 @@ def test_a_student_without_segments_learns_from_a_teacher_with(
 ):
     student = kd.extract_student(teacher, [0, 2], num_segments=0)
     distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
-    distiller.compile("adam", jit_compile=False)
+    distiller.compile("adam", jit_compile=JIT)
     history = distiller.fit(batches, epochs=2, verbose=0).history
     assert history["loss"][1] < history["loss"][0]
 
@@ -242,7 +245,7 @@ def test_a_narrower_student_may_learn_without_hidden_states(teacher, batches):
     distiller = kd.Distiller(
         teacher, kd.BertMaskedLM(config), **kd.distilbert_losses(alpha_cos=0)
     )
-    distiller.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    distiller.compile(keras.optimizers.Adam(1e-2), jit_compile=JIT)
     history = distiller.fit(batches, epochs=4, verbose=0).history
     assert history["masked_lm"][-1] < history["masked_lm"][0] - 0.1
 
@@ -277,7 +280,7 @@ def test_half_precision_learns_too(tiny_config, batches, dtype):
         for depth in (4, 2)
     )
     distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
-    distiller.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    distiller.compile(keras.optimizers.Adam(1e-2), jit_compile=JIT)
     scales = isinstance(
         distiller.optimizer, keras.optimizers.LossScaleOptimizer
     )
@@ -285,3 +288,21 @@ def test_half_precision_learns_too(tiny_config, batches, dtype):
     history = distiller.fit(batches, epochs=3, verbose=0).history
     assert history["masked_lm"][-1] < history["masked_lm"][0] - 0.1
     assert {v.dtype for v in distiller.trainable_weights} == {"float32"}
+
+
+@pytest.mark.slow
+def test_bfloat16_follows_float32_for_two_hundred_steps(tiny_config, batches):
+    losses = []
+    for dtype in ("float32", "mixed_bfloat16"):
+        teacher, student = (
+            kd.BertMaskedLM(tiny_config.with_layers(depth), seed=0, dtype=dtype)
+            for depth in (4, 2)
+        )
+        distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
+        distiller.compile(keras.optimizers.Adam(1e-3), jit_compile=JIT)
+        history = distiller.fit(
+            batches.repeat(), steps_per_epoch=50, epochs=4, verbose=0
+        ).history
+        losses.append(history["loss"])
+    assert losses[0][-1] < 0.9 * losses[0][0]
+    np.testing.assert_allclose(*losses, rtol=0.01)
