@@ -129,24 +129,29 @@ class EncoderLayer(keras.layers.Layer):
             seed = DrawnSeed(dropout_seeds[which])
             return keras.random.dropout(values, self.dropout, seed=seed)
 
-        queries = self._heads(self.query(x))
-        keys = self._heads(self.key(x))
-        values = self._heads(self.value(x))
+        # As a matrix: TensorFlow makes one of a product and the bias and
+        # activation that follow, but for a reshape that stands between.
+        shape = ops.shape(x)
+        x = ops.reshape(x, (-1, self.hidden_dim))
+        queries = self._heads(self.query(x), shape)
+        keys = self._heads(self.key(x), shape)
+        values = self._heads(self.value(x), shape)
         scores = self._attention_scores(queries, keys, padding_mask)
         dropped = drop(ops.cast(scores, x.dtype), 0)
         context = ops.einsum("bhts,bshe->bthe", dropped, values)
-        context = ops.reshape(context, ops.shape(x))
+        context = ops.reshape(context, (-1, self.hidden_dim))
         x = self.attention_norm(x + drop(self.attention_output(context), 1))
         branch = self.feed_forward_output(self.intermediate(x))
         x = self.feed_forward_norm(x + drop(branch, 2))
+        x = ops.reshape(x, shape)
         if observe:
             inside = (scores, queries, keys, values)
             return x, dict(zip(OBSERVABLE, inside, strict=True))
         return x
 
-    def _heads(self, projected):
+    def _heads(self, projected, shape):
         """Splits (B, T, D) into heads: (B, T, H, D / H)."""
-        batch, length, width = ops.shape(projected)
+        batch, length, width = shape
         shape = (batch, length, self.num_heads, width // self.num_heads)
         return ops.reshape(projected, shape)
 
