@@ -129,6 +129,15 @@ def training_device():
     return "CPU:0"
 
 
+@functools.cache
+def on_processor():
+    """Whether Keras computes on CPUs."""
+    import keras
+
+    devices = keras.distribution.list_devices()
+    return all(device.startswith("cpu") for device in devices)
+
+
 def on_metal(device):
     """Whether `device` is Apple's GPU."""
     machine = platform.system(), platform.machine()

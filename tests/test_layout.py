@@ -13,9 +13,9 @@ PACKAGE = ROOT / "keras_kd"
 # Room of keras_kd: rooms it may import.
 ARROWS = {
     "data": {"runtime"},
-    "layers": set(),
+    "layers": {"runtime"},
     "models": {"layers"},
-    "losses": set(),
+    "losses": {"runtime"},
     "distiller": {"losses", "runtime"},
     "optimizers": set(),
     "callbacks": set(),

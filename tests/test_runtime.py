@@ -78,6 +78,10 @@ def test_silent_stderr_drops_what_compiled_code_writes(capfd):
     assert capfd.readouterr().err == "after\n"
 
 
+def test_tests_run_on_processors():
+    assert runtime.on_processor()
+
+
 def test_xla_works_on_the_processor():
     assert runtime.xla_available("CPU:0") == (True, None)
 

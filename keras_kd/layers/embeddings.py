@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 from keras import ops
+from keras_kd.layers.dropout import Dropout
 from keras_kd.layers.seeds import split_seed
 
 
@@ -92,7 +93,7 @@ class BertEmbeddings(keras.layers.Layer):
         self.norm = keras.layers.LayerNormalization(
             epsilon=layer_norm_epsilon, dtype=self.dtype_policy, name="norm"
         )
-        self.dropout_layer = keras.layers.Dropout(
+        self.dropout_layer = Dropout(
             dropout, seed=seeds[3], dtype=self.dtype_policy
         )
 

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 from keras_kd.layers.activations import get_activation
+from keras_kd.layers.dropout import dropout
 from keras_kd.layers.seeds import DrawnSeed, split_seed
 
 # What an encoder layer can show of its inside.
@@ -127,7 +128,7 @@ class EncoderLayer(keras.layers.Layer):
             if not training or self.dropout == 0:
                 return values
             seed = DrawnSeed(dropout_seeds[which])
-            return keras.random.dropout(values, self.dropout, seed=seed)
+            return dropout(values, self.dropout, seed)
 
         # As a matrix: TensorFlow makes one of a product and the bias and
         # activation that follow, but for a reshape that stands between.

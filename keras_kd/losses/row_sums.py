@@ -1,9 +1,7 @@
 """Sums over the vocabulary, the way that is fast where they run."""
 
-import functools
-
-import keras
 from keras import ops
+from keras_kd.runtime import on_processor
 
 
 def row_sum(values):
@@ -23,10 +21,3 @@ def log_softmax(logits):
     """`keras.ops.log_softmax` over the last axis, by `row_sum`."""
     shifted = logits - ops.max(logits, axis=-1, keepdims=True)
     return shifted - ops.log(row_sum(ops.exp(shifted)))[..., None]
-
-
-@functools.cache
-def on_processor():
-    """Whether Keras computes on CPUs."""
-    devices = keras.distribution.list_devices()
-    return all(device.startswith("cpu") for device in devices)

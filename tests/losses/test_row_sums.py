@@ -27,7 +27,3 @@ def test_log_softmax_is_the_logarithm_of_a_share(on_processor):
         np.testing.assert_allclose(
             found, expected, atol=1e-6 + abs(shift) / 1e7
         )
-
-
-def test_tests_run_on_processors():
-    assert row_sums.on_processor()
