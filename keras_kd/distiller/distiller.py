@@ -176,6 +176,7 @@ class Distiller(BackendStep, keras.Model):
                 teacher,
                 student,
                 compile_rows=self.compile_part(),
+                loop=self.loop,
             )
             values = dict(zip(in_pass, found, strict=True))
         for name, term in self.loss_terms.items():

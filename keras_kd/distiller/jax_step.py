@@ -96,6 +96,8 @@ class JaxStep:
         """Nothing: JAX compiles the step as a whole."""
         return None
 
+    loop = staticmethod(keras.ops.fori_loop)
+
     def variables_as(self, state):
         """A scope in which all variables have the values of `state`."""
         pairs = [

@@ -76,3 +76,18 @@ class TensorFlowStep:
         return lambda function: tf.function(
             function, jit_compile=True, autograph=False
         )
+
+    @staticmethod
+    def loop(lower, upper, body, values):
+        """`keras.ops.fori_loop`, its turns one by one.
+
+        TensorFlow would begin the next chunk's matmuls meanwhile, and so hold
+        the logits of several chunks.
+        """
+        _, *values = tf.while_loop(
+            lambda index, *_: index < upper,
+            lambda index, *values: (index + 1, *body(index, values)),
+            (lower, *values),
+            parallel_iterations=1,
+        )
+        return values

@@ -24,6 +24,7 @@ def chunked_pass(
     means,
     chunk_rows,
     compile_rows,
+    loop,
 ):
     """Goes through the rows, phase by phase and chunk by chunk.
 
@@ -37,6 +38,7 @@ def chunked_pass(
         means: (terms,) float32: factor / sum of the weights.
         chunk_rows: Int.
         compile_rows: Function.
+        loop: Function, as `keras.ops.fori_loop`, that goes through the chunks.
 
     Returns:
         Pair: the total, differentiable by `student`; and each term's weighted
@@ -134,7 +136,7 @@ def chunked_pass(
             )
             sums = losses, ops.zeros_like(parts[1], "float32")
             sums = *sums, by_embedding, by_bias
-            losses, by_phase, by_embedding, by_bias = ops.fori_loop(
+            losses, by_phase, by_embedding, by_bias = loop(
                 0, in_use, add_chunk, sums
             )
             by_phase = ops.reshape(by_phase, (-1, student_rows.shape[-1]))

@@ -81,6 +81,7 @@ def vocabulary_pass(
     student,
     chunk_rows=CHUNK_ROWS,
     compile_rows=None,
+    loop=ops.fori_loop,
 ):
     """All vocabulary terms of a batch, and their weighted sum.
 
@@ -93,6 +94,7 @@ def vocabulary_pass(
         chunk_rows: Int. Most rows whose logits are held at a time.
         compile_rows: Function that takes and returns a function, such as a
             compiler, for what is done between a chunk's matmuls.
+        loop: Function, as `keras.ops.fori_loop`, that goes through the chunks.
 
     Returns:
         Pair: the sum of factor · term, differentiable by the student; and the
@@ -125,6 +127,7 @@ def vocabulary_pass(
         ops.divide_no_nan(factors, sums),
         chunk_rows,
         compile_rows or (lambda function: function),
+        loop,
     )
     losses = ops.divide_no_nan(losses, sums)
     return total, [losses[index] for index in range(len(terms))]
