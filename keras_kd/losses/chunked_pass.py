@@ -54,11 +54,17 @@ def chunked_pass(
 
     def compare(indices):
         def losses_and_gradient(theirs, ours, bias, ids, weights):
+            dtypes = theirs.dtype, ours.dtype
+
             def add_block(index, sums):
                 losses, gradient, by_bias = sums
                 theirs, ours, ids, weights = (part[index] for part in blocks)
-                teacher_logits = ops.cast(theirs, "float32") + teacher_bias
-                student_logits = ops.cast(ours, "float32") + bias
+                teacher_logits, student_logits = (
+                    ops.cast(ops.view(bits, dtype), "float32")
+                    for bits, dtype in zip((theirs, ours), dtypes, strict=True)
+                )
+                teacher_logits = teacher_logits + teacher_bias
+                student_logits = student_logits + bias
                 here = [ops.zeros((), "float32")] * len(terms)
                 by_logits = 0.0
                 for term in indices:
@@ -68,24 +74,25 @@ def chunked_pass(
                     here[term] = ops.sum(loss * weights[:, term])
                     factor = relative[term] * weights[:, term]
                     by_logits = by_logits + factor[:, None] * by_term
+                bits = as_bits(ops.cast(by_logits, dtypes[1]))
                 return (
                     losses + ops.stack(here),
-                    ops.scatter_update(gradient, [[index]], by_logits[None]),
+                    ops.scatter_update(gradient, [[index]], bits[None]),
                     by_bias + ops.sum(by_logits, axis=0),
                 )
 
-            parts = theirs, ours, ids, weights
+            parts = as_bits(theirs), as_bits(ours), ids, weights
             blocks = [split_rows(part, BLOCK_ROWS) for part in parts]
             sums = (
                 ops.zeros(len(terms), "float32"),
-                ops.zeros_like(blocks[1], "float32"),
+                ops.zeros_like(blocks[1]),
                 ops.zeros_like(bias, "float32"),
             )
             losses, gradient, by_bias = ops.fori_loop(
                 0, ops.shape(blocks[0])[0], add_block, sums
             )
             gradient = ops.reshape(gradient, ops.shape(ours))
-            return losses, ops.cast(gradient, ours.dtype), by_bias
+            return losses, ops.view(gradient, dtypes[1]), by_bias
 
         return compile_rows(losses_and_gradient)
 
@@ -158,6 +165,16 @@ def chunked_pass(
         return (ops.sum(means * losses), losses), gradient
 
     return total_and_losses(*student)
+
+
+def as_bits(values):
+    """Half precision as integers of the same bits; others as they are.
+
+    XLA on processors slices and updates arrays of half precision in float32,
+    the whole array each time; integers as they are.
+    """
+    half = keras.backend.standardize_dtype(values.dtype).endswith("float16")
+    return ops.view(values, "int16") if half else values
 
 
 def split_rows(part, most, multiple=1):

@@ -1,8 +1,14 @@
 import keras_kd as kd
+import keras
 import numpy as np
 import pytest
 from keras import ops
-from keras_kd.losses.chunked_pass import chunked_pass, divide_up, split_rows
+from keras_kd.losses.chunked_pass import (
+    as_bits,
+    chunked_pass,
+    divide_up,
+    split_rows,
+)
 
 
 def test_rows_are_split_into_few_chunks_of_one_size():
@@ -45,9 +51,20 @@ def test_rows_of_no_weight_cost_their_chunk_nothing(compiled, jit_compile):
             ops.full((1,), 1 / 20),
             32,
             lambda function: function,
+            ops.fori_loop,
         )[0]
 
     found = compiled(total, [], jit_compile)()
     logits = [m[0][:20] @ m[1].T for m in (teacher, student)]
     expected = ops.mean(kd.SoftTargetKL(2.0, reduction=None)(*logits))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_bits_are_those_of_the_numbers(dtype):
+    values = ops.cast(ops.convert_to_tensor([1.0, -2.0, 0.0]), dtype)
+    bits = as_bits(values)
+    kind = keras.backend.standardize_dtype(bits.dtype)
+    assert kind == ("float32" if dtype == "float32" else "int16")
+    again = ops.cast(ops.view(bits, dtype), "float32")
+    np.testing.assert_array_equal(again, [1.0, -2.0, 0.0])
