@@ -23,11 +23,6 @@ import numpy as np
 # Python warns of a module that its package has imported before `-m` runs it.
 warnings.filterwarnings("ignore", "'keras_kd.runtime' found", RuntimeWarning)
 
-# Does XLA pay on the processor with TensorFlow? In float32 a step of a small
-# masked-LM model took 0.9 to 1.3 times as long with it as without
-# (recipes/README.md); in bfloat16 only the plain graph gains.
-XLA_PAYS_ON_CPU = {"float32": True, "float16": True, "bfloat16": False}
-
 # Largest distance of a gradient from the CPU's, relative to its length. A
 # GPU that multiplies in TensorFloat-32 comes near it, a wrong kernel does not.
 GRADIENT_TOLERANCE = 1e-3
@@ -372,24 +367,25 @@ def precision_choice(device):
     return "float32", "The CPU names no bfloat16 instructions."
 
 
-def jit_choice(device, precision):
+def jit_choice(device):
     """Pair (bool for `jit_compile`, a sentence that says why).
 
     Args:
         device: Name of a device, as from `training_device`.
-        precision: Dtype policy or its name.
     """
     import keras
 
     if keras.config.backend() == "jax":
         return True, "JAX always compiles with XLA."
-    dtype = keras.dtype_policies.get(precision).compute_dtype
-    if device.startswith("CPU") and not XLA_PAYS_ON_CPU.get(dtype, True):
-        return False, f"On a CPU a graph gains from {dtype}, XLA does not."
     if on_metal(device) or metal_is_installed():
         return False, (
             "Apple's Metal plugin has no XLA, and Keras does without it where "
             "the plugin is installed: training steps run as a plain graph."
+        )
+    if device.startswith("CPU"):  # recipes/README.md, benchmark_step.py
+        return False, (
+            "On a CPU TensorFlow's own graph is faster. A Distiller compiles "
+            "what gains from XLA by itself."
         )
     works, reason = xla_available(device)
     if not works:
@@ -435,15 +431,13 @@ def choose_precision():
 def choose_jit_compile():
     """Whether `compile(jit_compile=...)` should be True on this machine.
 
-    Where XLA works on the device that will be used, except on a CPU where it
-    does not pay for the dtype policy in force (`XLA_PAYS_ON_CPU`); on JAX
-    always. A GPU without XLA is named in the log, once. So is a Metal GPU
-    that computes a wrong gradient or draws the same numbers for all seeds.
+    On a GPU or TPU where XLA works there; on a CPU not, where TensorFlow's own
+    graph is faster; on JAX always. A GPU without XLA is named in the log,
+    once. So is a Metal GPU that computes a wrong gradient or draws the same
+    numbers for all seeds.
     """
-    import keras
-
     device = training_device()
-    chosen, why = jit_choice(device, keras.config.dtype_policy())
+    chosen, why = jit_choice(device)
     if not chosen and not device.startswith("CPU"):
         say(why)
     if on_metal(device):
@@ -459,9 +453,9 @@ def doctor():
 
     Returns:
         Dict: versions; "device"; what the probes of "XLA", "gradient" and
-        "random draws" found (str); the choices "precision" (str) and, with
-        that precision, "jit_compile" (bool), each with a sentence under
-        "why ..."; "advice" where a probe says that the device computes wrong.
+        "random draws" found (str); the choices "precision" (str) and
+        "jit_compile" (bool), each with a sentence under "why ...";
+        "advice" where a probe says that the device computes wrong.
     """
     import keras
     from rich.console import Console
@@ -476,7 +470,7 @@ def doctor():
     same_gradient, distance = gradient_matches_cpu(device)
     good_draws, bad_draws = draws_follow_seed(device)
     precision, why_precision = precision_choice(device)
-    jit_compile, why_jit_compile = jit_choice(device, precision)
+    jit_compile, why_jit_compile = jit_choice(device)
     facts = {
         "platform": platform.platform(),
         "python": platform.python_version(),

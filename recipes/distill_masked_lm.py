@@ -71,7 +71,7 @@ class Config:
         seed: Of weights, order, masks.
         precision: Keras's policy, such as mixed_bfloat16, which is faster on
             processors that have it, as long as XLA is off.
-        jit_compile: XLA; default: where it works, bfloat16 on CPU apart.
+        jit_compile: XLA; default: what suits this machine.
         smoke: A few steps on short sequences, to see that everything runs.
     """
 

@@ -59,7 +59,7 @@ class Config:
         teacher_learning_rate: Highest learning rate of the teacher.
         learning_rate: Highest learning rate of the students.
         seed: Of weights, order, masks, LayerDrop.
-        jit_compile: XLA; default: where it works.
+        jit_compile: XLA; default: what suits this machine.
         smoke: Tiny sizes and a few steps, to see that everything runs.
     """
 

@@ -59,7 +59,7 @@ class Config:
         learning_rate: Highest learning rate.
         seed: Of weights, where they do not come from the teacher.
         precision: Keras's policy; default: what suits this machine.
-        jit_compile: XLA; default: what suits machine and precision.
+        jit_compile: XLA; default: what suits this machine.
         smoke: A few steps on short sequences, to see that everything runs.
     """
 

@@ -107,19 +107,9 @@ def test_doctor_reports_the_machine(capsys):
     assert "keras_kd on this machine" in capsys.readouterr().out
 
 
-@pytest.fixture
-def precision():
-    """Sets the dtype policy; the old one comes back after the test."""
-    before = keras.config.dtype_policy()
-    yield keras.config.set_dtype_policy
-    keras.config.set_dtype_policy(before)
-
-
-def test_bfloat16_on_the_processor_goes_without_xla(monkeypatch, precision):
-    monkeypatch.setattr(runtime, "training_device", lambda: "CPU:0")
-    assert kd.choose_jit_compile() is True
-    precision("mixed_bfloat16")
+def test_on_a_processor_a_step_is_a_plain_graph(caplog):
     assert kd.choose_jit_compile() is False
+    assert not caplog.records  # nothing is lost by it
 
 
 def test_the_small_loss_of_no_knowledge_is_the_log_of_the_vocabulary():
