@@ -34,7 +34,11 @@ from keras_kd.losses import (
     VocabularyTerm,
     distilbert_losses,
 )
-from keras_kd.optimizers import LinearWarmupDecay, distilbert_optimizer
+from keras_kd.optimizers import (
+    AdamW,
+    LinearWarmupDecay,
+    distilbert_optimizer,
+)
 from keras_kd.distiller import Distiller
 from keras_kd.initialization import (
     PLANS,
@@ -81,6 +85,7 @@ __all__ = [
     "SoftTargetTerm",
     "VocabularyTerm",
     "distilbert_losses",
+    "AdamW",
     "LinearWarmupDecay",
     "distilbert_optimizer",
     "Distiller",

@@ -201,7 +201,7 @@ def make_optimizer(name, learning_rate, steps):
             **shared,
         )
     else:
-        optimizer = keras.optimizers.AdamW(schedule, beta_2=0.98, **shared)
+        optimizer = kd.AdamW(schedule, beta_2=0.98, **shared)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 

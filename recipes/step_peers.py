@@ -213,11 +213,9 @@ def keras_inputs(ids, positions):
     }
 
 
-def make_optimizer():
-    """Keras's AdamW, with the settings of all candidates."""
-    import keras
-
-    return keras.optimizers.AdamW(
+def make_optimizer(adamw):
+    """An AdamW, Keras's or ours, with the settings of all candidates."""
+    return adamw(
         LEARNING_RATE,
         weight_decay=0.0,
         beta_2=BETA_2,
@@ -286,7 +284,7 @@ def make_keras_distillation(size, rows, precision, seed):
         from_logits=True, ignore_class=-1
     )
     distiller.compile(
-        make_optimizer(),
+        make_optimizer(keras.optimizers.AdamW),
         loss=(masked_lm, lambda _, states: 0.0),
         jit_compile=True,
     )
@@ -315,7 +313,7 @@ def compiled_distiller(size, rows, precision, seed, xla):
         restrict_ce_to_mask=rows == "masked",
     )
     distiller = kd.Distiller(*make_pair(size, precision, seed), **losses)
-    distiller.compile(make_optimizer(), jit_compile=xla)
+    distiller.compile(make_optimizer(kd.AdamW), jit_compile=xla)
     ids, positions, labels = make_batch(size, seed)
     weights = np.ones(labels.shape, "float32")
     return distiller, (keras_inputs(ids, positions), labels, weights)

@@ -26,7 +26,7 @@ ARROWS = {
     "runtime": set(),
 }
 TENSORFLOW_ROOMS = {"data", "export", "runtime"}
-TENSORFLOW_FILES = {"distiller/tensorflow_step.py"}
+TENSORFLOW_FILES = {"distiller/tensorflow_step.py", "optimizers/adamw.py"}
 JAX_FILES = {"distiller/jax_step.py", "runtime.py"}
 TOP_LEVEL = {
     "README.md",

@@ -5,6 +5,7 @@ import re
 
 import keras
 from keras import ops
+from keras_kd.optimizers.adamw import AdamW
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -53,7 +54,7 @@ class LinearWarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class PathAdamW(keras.optimizers.AdamW):
+class PathAdamW(AdamW):
     """AdamW that knows by their paths which variables not to decay.
 
     Keras's own `exclude_from_weight_decay` sees a variable's last name only
@@ -63,7 +64,7 @@ class PathAdamW(keras.optimizers.AdamW):
         learning_rate: Float or schedule.
         no_decay: Regular expressions. A variable with a match anywhere in
             its path, such as "encoder_layer_0/query/bias", is not decayed.
-        **kwargs: As `keras.optimizers.AdamW`.
+        **kwargs: As `keras_kd.AdamW`.
     """
 
     def __init__(self, learning_rate=0.001, no_decay=(), **kwargs):
@@ -121,7 +122,7 @@ def distilbert_optimizer(
             they exempt by name, and its blocks' and head's have another.
 
     Returns:
-        A `keras.optimizers.AdamW`. It tells embeddings, LayerNorms and biases
+        A `keras_kd.AdamW`. It tells embeddings, LayerNorms and biases
         by the paths that the variables of `BertMaskedLM` have.
 
     Raises:

@@ -1,0 +1,163 @@
+import keras_kd as kd
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+SHAPES = ((5, 3), (3,), ())
+
+# Twelve steps of at most 0.05. Keras takes the moment's share 1 - beta as it
+# is and corrects it by one of a rounded beta, which costs its first digits.
+CLOSE = {"rtol": 1e-5, "atol": 5e-6}
+
+
+def make_variables():
+    random = np.random.default_rng(0)
+    return [
+        keras.Variable(random.normal(size=shape), dtype="float32")
+        for shape in SHAPES
+    ]
+
+
+def values(variables):
+    return [ops.convert_to_numpy(v) for v in variables]
+
+
+def gradients(steps=12):
+    random = np.random.default_rng(1)
+    return [
+        [
+            ops.convert_to_tensor(random.normal(size=s), "float32")
+            for s in SHAPES
+        ]
+        for _ in range(steps)
+    ]
+
+
+def trained(optimizer):
+    variables = make_variables()
+    for step in gradients():
+        optimizer.apply(step, variables)
+    return values(variables), values(optimizer.variables)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"weight_decay": 0.1, "epsilon": 0.01},
+        {"global_clipnorm": 1.0},
+        {"clipnorm": 0.5, "beta_1": 0.5, "beta_2": 0.9},
+        {"amsgrad": True},
+        {"gradient_accumulation_steps": 3},
+        {"use_ema": True, "ema_overwrite_frequency": 5},
+    ],
+)
+def test_weights_and_moments_are_those_of_keras(changes):
+    changes = {"weight_decay": 0.0, **changes}
+    ours, theirs = (
+        trained(adamw(0.05, **changes))
+        for adamw in (kd.AdamW, keras.optimizers.AdamW)
+    )
+    for mine, other in zip(ours, theirs, strict=True):
+        for a, b in zip(mine, other, strict=True):
+            np.testing.assert_allclose(a, b, **CLOSE)
+
+
+def test_two_updates_by_hand():
+    variable = keras.Variable([1.0, -2.0])
+    optimizer = kd.AdamW(
+        0.1, weight_decay=0.5, beta_1=0.5, beta_2=0.75, epsilon=0.0
+    )
+    # Without epsilon the first step is the rate, in the gradient's direction.
+    optimizer.apply([ops.convert_to_tensor([3.0, -0.1])], [variable])
+    decayed = np.array([1.0, -2.0]) * 0.95
+    np.testing.assert_allclose(variable, decayed - [0.1, -0.1], rtol=1e-6)
+    # m: 1.5, then 0.75; v: 9/4, then 27/16; corrected by 3/4 and 7/16.
+    before = np.array(variable)
+    optimizer.apply([ops.convert_to_tensor([0.0, 0.0])], [variable])
+    step = 0.1 * (0.75 / 0.75) / (27 / 16 / (7 / 16)) ** 0.5
+    np.testing.assert_allclose(variable[0], before[0] * 0.95 - step, rtol=1e-6)
+
+
+@pytest.mark.tensorflow
+def test_rows_of_an_embedding_count_with_its_moments():
+    import tensorflow as tf
+
+    results = []
+    for adamw in (kd.AdamW, keras.optimizers.AdamW):
+        variable = keras.Variable(np.ones((4, 2)))
+        optimizer = adamw(0.1, weight_decay=0.0)
+        rows = tf.IndexedSlices([[1.0, 2.0], [3.0, 4.0]], [1, 1], (4, 2))
+        for _ in range(2):
+            dense = tf.convert_to_tensor(rows)
+            found = rows if adamw is kd.AdamW else dense
+            optimizer.apply([found], [variable])
+        results.append(values([variable, *optimizer.variables]))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, **CLOSE)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_the_kernel_is_in_the_graph_once_a_weight(jit_compile):
+    import tensorflow as tf
+
+    variables = make_variables()
+    optimizer = kd.AdamW(0.05, global_clipnorm=1.0)
+    optimizer.build(variables)
+    steps = gradients()
+
+    @tf.function(jit_compile=jit_compile)
+    def update(*gradients):
+        optimizer.apply(gradients, variables)
+
+    graph = update.get_concrete_function(*steps[0]).graph
+    kinds = [operation.type for operation in graph.get_operations()]
+    assert kinds.count("ResourceApplyAdam") == len(SHAPES)
+    for step in steps:
+        update(*step)
+    expected, _ = trained(keras.optimizers.AdamW(0.05, global_clipnorm=1.0))
+    for a, b in zip(values(variables), expected, strict=True):
+        np.testing.assert_allclose(a, b, **CLOSE)
+
+
+@pytest.mark.tensorflow
+def test_under_a_strategy_it_is_keras_update():
+    import tensorflow as tf
+
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    with strategy.scope():
+        variables = make_variables()
+        optimizer = kd.AdamW(0.05, weight_decay=0.0)
+        optimizer.build(variables)
+
+    @tf.function
+    def update(*gradients):
+        strategy.run(lambda: optimizer.apply(gradients, variables))
+
+    steps = gradients()
+    graph = update.get_concrete_function(*steps[0]).graph
+    kinds = {operation.type for operation in graph.get_operations()}
+    assert "ResourceApplyAdam" not in kinds
+    for step in steps:
+        update(*step)
+    expected, _ = trained(keras.optimizers.AdamW(0.05, weight_decay=0.0))
+    for a, b in zip(values(variables), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_a_gradient_that_is_not_finite_shows():
+    variables = make_variables()
+    optimizer = kd.AdamW(0.05, global_clipnorm=1.0)
+    bad = [ops.full(shape, np.nan) for shape in SHAPES]
+    optimizer.apply(bad, variables)
+    assert all(np.isnan(value).all() for value in values(variables))
+
+
+def test_it_comes_back_from_its_config():
+    optimizer = kd.AdamW(0.05, weight_decay=0.1, beta_2=0.98)
+    saved = keras.saving.serialize_keras_object(optimizer)
+    again = keras.saving.deserialize_keras_object(saved)
+    assert type(again) is kd.AdamW
+    assert again.get_config() == optimizer.get_config()
