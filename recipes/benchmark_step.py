@@ -100,7 +100,12 @@ CANDIDATES = {
     "torch-default": Candidate("torch"),
     "torch-tuned": Candidate("torch", environment=KEEP_MEMORY),
     "torch-bfloat16": Candidate("torch", "bfloat16", environment=KEEP_MEMORY),
-    "keras-distillation": Candidate("keras_distillation"),
+    "keras-distillation-xla": Candidate(  # what Keras's "auto" chooses
+        "keras_distillation", arguments={"xla": True}
+    ),
+    "keras-distillation-graph": Candidate(
+        "keras_distillation", arguments={"xla": False}
+    ),
     "keras-kd-graph": Candidate("keras_kd", arguments={"xla": False}),
     "keras-kd-xla": Candidate("keras_kd", arguments={"xla": True}),
     "keras-kd-bfloat16": Candidate(
@@ -118,7 +123,8 @@ GROUPS = {
     "torch": ("keras-kd-graph", "torch-default", "torch-tuned"),
     "keras": (
         "keras-kd-graph",
-        "keras-distillation",
+        "keras-distillation-xla",
+        "keras-distillation-graph",
         "keras-kd-xla",
         "keras-kd-jax",
     ),

@@ -241,8 +241,8 @@ def steps_by_fit(model, batch):
     return run
 
 
-def make_keras_distillation(size, rows, precision, seed):
-    """`keras.distillation.Distiller`, with XLA, over models equal to ours.
+def make_keras_distillation(size, rows, precision, seed, xla):
+    """`keras.distillation.Distiller` over models equal to ours.
 
     The student has segments, as models of unequal inputs are refused. States
     are a second output: by a layer's name, the student would run twice. The
@@ -286,7 +286,7 @@ def make_keras_distillation(size, rows, precision, seed):
     distiller.compile(
         make_optimizer(keras.optimizers.AdamW),
         loss=(masked_lm, lambda _, states: 0.0),
-        jit_compile=True,
+        jit_compile=xla,
     )
     no_labels = np.zeros((size.batch_size, 1), "float32")  # of the states
     batch = keras_inputs(ids, positions), (labels, no_labels)
