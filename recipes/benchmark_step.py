@@ -100,11 +100,11 @@ CANDIDATES = {
     "torch-default": Candidate("torch"),
     "torch-tuned": Candidate("torch", environment=KEEP_MEMORY),
     "torch-bfloat16": Candidate("torch", "bfloat16", environment=KEEP_MEMORY),
-    "keras-distillation-xla": Candidate(  # what Keras's "auto" chooses
-        "keras_distillation", arguments={"xla": True}
-    ),
-    "keras-distillation-graph": Candidate(
+    "keras-distillation-graph": Candidate(  # what Keras chooses without a GPU
         "keras_distillation", arguments={"xla": False}
+    ),
+    "keras-distillation-xla": Candidate(
+        "keras_distillation", arguments={"xla": True}
     ),
     "keras-kd-graph": Candidate("keras_kd", arguments={"xla": False}),
     "keras-kd-xla": Candidate("keras_kd", arguments={"xla": True}),
@@ -123,8 +123,8 @@ GROUPS = {
     "torch": ("keras-kd-graph", "torch-default", "torch-tuned"),
     "keras": (
         "keras-kd-graph",
-        "keras-distillation-xla",
         "keras-distillation-graph",
+        "keras-distillation-xla",
         "keras-kd-xla",
         "keras-kd-jax",
     ),

@@ -119,11 +119,14 @@ def make_parts(size, rows, precision, seed):
     distiller, batch = compiled_distiller(size, rows, precision, seed, False)
     x, labels, weights = tf.nest.map_structure(tf.constant, batch)
     teacher, student = distiller.teacher, distiller.student
-    terms = {
-        name: term
-        for name, term in distiller.loss_terms.items()
-        if name != "hidden_state"
-    }
+    names = [name for name in distiller.loss_terms if name != "hidden_state"]
+    in_pass = kd.Distiller(
+        teacher,
+        student,
+        {name: distiller.loss_terms[name] for name in names},
+        {name: float(distiller.loss_weights[name]) for name in names},
+    )
+    in_pass.compile(jit_compile=False)
     cosine = kd.HiddenStateCosine()
 
     @tf.function
@@ -137,20 +140,13 @@ def make_parts(size, rows, precision, seed):
             loss = cosine(target, states)
         return tape.gradient(loss, student.backbone.trainable_variables)
 
-    def outputs(model, states):
-        logits = model.head(states, x["mask_positions"])
-        return {"hidden_states": [states], "logits": logits, "head": model.head}
-
     @tf.function
     def rows_step(target, states):
-        batch = {"x": x, "y": labels, "sample_weight": weights}
+        batch = in_pass.make_batch(x, labels, weights, training=True)
+        theirs, ours = {"hidden_states": [target]}, {"hidden_states": [states]}
         with tf.GradientTape() as tape:
             tape.watch(states)
-            theirs, ours = outputs(teacher, target), outputs(student, states)
-            loss = sum(
-                distiller.loss_weights[name] * term.compute(batch, theirs, ours)
-                for name, term in terms.items()
-            )
+            loss, _ = in_pass.add_up(batch, theirs, ours)
         return tape.gradient(loss, [states, *student.head.trainable_variables])
 
     variables = distiller.trainable_variables
