@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 CHUNK_ROWS = 384
-BLOCK_ROWS = 16
+BLOCK_ROWS = 8
 
 
 def chunked_pass(
