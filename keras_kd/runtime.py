@@ -126,9 +126,11 @@ def training_device():
 
 @functools.cache
 def on_processor():
-    """Whether Keras computes on CPUs."""
+    """Whether Keras computes on CPUs, as far as it tells."""
     import keras
 
+    if keras.config.backend() not in ("tensorflow", "jax"):
+        return False  # they name no devices
     devices = keras.distribution.list_devices()
     return all(device.startswith("cpu") for device in devices)
 
@@ -384,8 +386,8 @@ def jit_choice(device):
         )
     if device.startswith("CPU"):  # recipes/README.md, benchmark_step.py
         return False, (
-            "On a CPU TensorFlow's own graph is faster. A Distiller compiles "
-            "what gains from XLA by itself."
+            "On a CPU TensorFlow's own graph is faster. What gains from XLA a "
+            "Distiller compiles by itself, where XLA works."
         )
     works, reason = xla_available(device)
     if not works:

@@ -14,6 +14,7 @@ import time
 import keras_kd as kd
 import numpy as np
 import tensorflow as tf
+from keras_kd.runtime import training_device, xla_available
 from rich.console import Console
 from rich.table import Table
 
@@ -66,7 +67,7 @@ def main(config):
     table = Table("XLA", "ms without", "ms with", "ratio", "rounds' range")
     ratios = {}
     for xla in (True, False):
-        if xla and not kd.choose_jit_compile():
+        if xla and not xla_available(training_device())[0]:
             continue
         models = {
             rate: make_model(config, rate, xla)

@@ -208,5 +208,5 @@ def make_optimizer(name, learning_rate, steps):
 
 def jit_compile(config):
     """What the config says; where it says nothing, what suits the machine."""
-    works = kd.choose_jit_compile()
-    return works if config.jit_compile is None else config.jit_compile
+    suits = kd.choose_jit_compile()
+    return suits if config.jit_compile is None else config.jit_compile

@@ -107,9 +107,17 @@ def test_doctor_reports_the_machine(capsys):
     assert "keras_kd on this machine" in capsys.readouterr().out
 
 
-def test_on_a_processor_a_step_is_a_plain_graph(caplog):
+def test_on_a_processor_a_step_is_a_plain_graph(monkeypatch, caplog):
+    monkeypatch.setattr(runtime, "training_device", lambda: "CPU:0")
     assert kd.choose_jit_compile() is False
     assert not caplog.records  # nothing is lost by it
+
+
+def test_on_a_gpu_whose_xla_works_a_step_is_compiled(monkeypatch, caplog):
+    monkeypatch.setattr(runtime, "training_device", lambda: "GPU:0")
+    monkeypatch.setattr(runtime, "xla_available", {"GPU:0": (True, None)}.get)
+    assert kd.choose_jit_compile() is True
+    assert not caplog.records
 
 
 def test_the_small_loss_of_no_knowledge_is_the_log_of_the_vocabulary():
@@ -342,6 +350,7 @@ def test_the_doctor_survives_probes_that_raise(
         raise MemoryError("[/red] out of [memory]\nand a long trace")
 
     monkeypatch.setattr(runtime, "small_step", broken)
+    monkeypatch.setattr(runtime, "training_device", lambda: "GPU:0")
     facts = kd.doctor()
     assert facts["XLA"] == "not available: [/red] out of [memory]"
     assert facts["gradient"] == "not to be trusted: [/red] out of [memory]"

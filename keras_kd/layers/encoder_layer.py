@@ -151,7 +151,7 @@ class EncoderLayer(keras.layers.Layer):
         return x
 
     def _heads(self, projected, shape):
-        """Splits (B, T, D) into heads: (B, T, H, D / H)."""
+        """Splits (B · T, D) into heads, (B, T, H, D / H); `shape`: B, T, D."""
         batch, length, width = shape
         shape = (batch, length, self.num_heads, width // self.num_heads)
         return ops.reshape(projected, shape)

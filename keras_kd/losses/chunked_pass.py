@@ -9,6 +9,7 @@ the logits again and again, so it takes few rows, that stay in the cache.
 
 import keras
 from keras import ops
+from keras_kd.runtime import on_processor
 
 CHUNK_ROWS = 384
 BLOCK_ROWS = 8
@@ -168,13 +169,13 @@ def chunked_pass(
 
 
 def as_bits(values):
-    """Half precision as integers of the same bits; others as they are.
+    """On processors, half precision as integers of the same bits.
 
-    XLA on processors slices and updates arrays of half precision in float32,
-    the whole array each time; integers as they are.
+    XLA slices and updates arrays of half precision in float32 there, the
+    whole array each time; integers as they are.
     """
     half = keras.backend.standardize_dtype(values.dtype).endswith("float16")
-    return ops.view(values, "int16") if half else values
+    return ops.view(values, "int16") if half and on_processor() else values
 
 
 def split_rows(part, most, multiple=1):

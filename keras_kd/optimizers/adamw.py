@@ -10,8 +10,10 @@ class AdamW(keras.optimizers.AdamW):
     The same arguments, variables and formula, to rounding. Keras's update is
     some fifteen operations, each a pass over memory as large as the weights:
     of a step on two processor cores, 5 % of the time and up to 400 MB more
-    than the kernel takes. On other backends, with `amsgrad` and under a
-    `tf.distribute` strategy it is Keras's.
+    than the kernel takes. A row of an embedding that a gradient lists more
+    than once counts with its sum, as on other backends; Keras's own squares
+    and clips the parts. On other backends, with `amsgrad` and under a
+    `tf.distribute` strategy it is Keras's update.
     Source: Loshchilov & Hutter, 2017, https://arxiv.org/abs/1711.05101
     """
 
@@ -49,11 +51,16 @@ class AdamW(keras.optimizers.AdamW):
         return not tf.distribute.has_strategy()
 
     def _clip_gradients(self, grads):
-        if not (self.global_clipnorm and self.has_kernel()):
+        if (self.global_clipnorm or 0) <= 0 or not self.has_kernel():
             return super()._clip_gradients(grads)
         import tensorflow as tf
 
-        return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
+        grads = [tf.convert_to_tensor(gradient) for gradient in grads]
+        halves = [tf.nn.l2_loss(tf.cast(g, "float32")) for g in grads]
+        norm = tf.sqrt(2.0 * tf.add_n(halves))
+        scale = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
+        scale += norm - norm  # what is not finite makes all NaN, as in Keras
+        return [g * tf.cast(scale, g.dtype) for g in grads]
 
     def _apply_weight_decay(self, variables):
         if self.weight_decay:  # not the two passes for a decay of 0

@@ -51,6 +51,36 @@ def test_what_is_dropped_has_no_gradient(value_and_gradients):
     assert 0 < (gradient == 0).sum() < 7
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_the_size_need_not_be_known(jit_compile):
+    import tensorflow as tf
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, 7))], jit_compile=jit_compile
+    )
+    def drop(values):
+        return dropout(values, 0.4, 3)
+
+    for rows in (1, 2, 5):
+        found = drop(tf.ones((rows, 7)))
+        assert found.shape == (rows, 7)
+        assert set(np.unique(found)) <= {
+            0.0,
+            np.float32(2**16 / (2**16 - 26214)),
+        }
+    np.testing.assert_array_equal(
+        found == 0, dropout(tf.ones((5, 7)), 0.4, 3) == 0
+    )
+
+
+def test_a_noise_shape_is_refused():
+    with pytest.raises(ValueError, match="`noise_shape` must be None"):
+        Dropout(0.5, noise_shape=(2, 1))
+    again = Dropout.from_config(Dropout(0.5, seed=0).get_config())
+    assert again.rate == 0.5
+
+
 def test_elsewhere_it_is_keras_own(monkeypatch):
     monkeypatch.setattr(module, "on_processor", lambda: False)
     found = ones_dropped(0.3)

@@ -81,21 +81,29 @@ def test_two_updates_by_hand():
 
 
 @pytest.mark.tensorflow
-def test_rows_of_an_embedding_count_with_its_moments():
+@pytest.mark.parametrize("global_clipnorm", [None, 1.0])
+def test_a_row_listed_twice_counts_with_its_sum(global_clipnorm):
     import tensorflow as tf
 
+    rows = tf.IndexedSlices([[3.0, 6.0], [-3.0, 2.0]], [1, 1], (4, 2))
     results = []
-    for adamw in (kd.AdamW, keras.optimizers.AdamW):
-        variable = keras.Variable(np.ones((4, 2)))
-        optimizer = adamw(0.1, weight_decay=0.0)
-        rows = tf.IndexedSlices([[1.0, 2.0], [3.0, 4.0]], [1, 1], (4, 2))
-        for _ in range(2):
-            dense = tf.convert_to_tensor(rows)
-            found = rows if adamw is kd.AdamW else dense
-            optimizer.apply([found], [variable])
+    for gradient in (rows, tf.convert_to_tensor(rows)):
+        variable = keras.Variable(np.ones((4, 2), "float32"))
+        optimizer = kd.AdamW(
+            0.1, weight_decay=0.0, global_clipnorm=global_clipnorm
+        )
+        optimizer.apply([gradient], [variable])
         results.append(values([variable, *optimizer.variables]))
     for a, b in zip(*results, strict=True):
-        np.testing.assert_allclose(a, b, **CLOSE)
+        np.testing.assert_array_equal(a, b)
+    # Its sum is (0, 8): a step of 0.1 where there is a gradient.
+    np.testing.assert_allclose(results[0][0][1], [1.0, 0.9], rtol=1e-6)
+    clipped = 8.0 if global_clipnorm is None else 1.0
+    np.testing.assert_allclose(
+        [m[1, 1] for m in results[0] if m.shape == (4, 2)][1:],
+        [0.1 * clipped, 0.001 * clipped**2],
+        rtol=1e-4,
+    )
 
 
 @pytest.mark.tensorflow
@@ -147,12 +155,69 @@ def test_under_a_strategy_it_is_keras_update():
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
-def test_a_gradient_that_is_not_finite_shows():
+def test_one_infinite_gradient_shows_in_all_weights():
     variables = make_variables()
     optimizer = kd.AdamW(0.05, global_clipnorm=1.0)
-    bad = [ops.full(shape, np.nan) for shape in SHAPES]
+    bad = [ops.ones(shape) for shape in SHAPES]
+    bad[1] = ops.full(SHAPES[1], np.inf)
     optimizer.apply(bad, variables)
     assert all(np.isnan(value).all() for value in values(variables))
+
+
+def test_a_weight_without_a_gradient_stays():
+    variables = make_variables()
+    before = values(variables)
+    optimizer = kd.AdamW(0.05, weight_decay=0.0, global_clipnorm=1.0)
+    with pytest.warns(UserWarning, match="Gradients do not exist"):
+        optimizer.apply([ops.ones(SHAPES[0]), None, ops.ones(())], variables)
+    np.testing.assert_array_equal(values(variables)[1], before[1])
+    np.testing.assert_allclose(
+        values(variables)[0], before[0] - 0.05, rtol=1e-5
+    )
+
+
+@pytest.mark.tensorflow
+def test_weights_of_two_precisions_are_clipped_together():
+    low, high = (
+        keras.Variable(np.zeros(1), dtype=d) for d in ("bfloat16", "float32")
+    )
+    optimizer = kd.AdamW(1.0, weight_decay=0.0, global_clipnorm=5.0)
+    gradients = [ops.full(1, 6.0, "bfloat16"), ops.full(1, 8.0, "float32")]
+    optimizer.apply(gradients, [low, high])
+    moments = [float(v[0]) for v in optimizer.variables[2:6]]
+    np.testing.assert_allclose(
+        moments[:4:2] + moments[1:4:2], [0.3, 0.4, 0.009, 0.016], rtol=0.02
+    )
+
+
+def test_a_scaled_loss_gives_the_same_updates():
+    scaled = keras.optimizers.LossScaleOptimizer(
+        kd.AdamW(0.05, weight_decay=0.0, global_clipnorm=1.0),
+        initial_scale=64.0,
+    )
+    variables = make_variables()
+    for step in gradients():
+        scaled.apply([64.0 * gradient for gradient in step], variables)
+    plain = kd.AdamW(0.05, weight_decay=0.0, global_clipnorm=1.0)
+    for a, b in zip(values(variables), trained(plain)[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_a_run_in_two_parts_ends_as_one():
+    steps = gradients()
+    whole, _ = trained(kd.AdamW(0.05))
+    variables = make_variables()
+    first, second = kd.AdamW(0.05), kd.AdamW(0.05)
+    for step in steps[:5]:
+        first.apply(step, variables)
+    state = {}
+    first.save_own_variables(state)
+    second.build(variables)
+    second.load_own_variables(state)
+    for step in steps[5:]:
+        second.apply(step, variables)
+    for a, b in zip(values(variables), whole, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_it_comes_back_from_its_config():
