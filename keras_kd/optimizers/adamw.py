@@ -12,13 +12,15 @@ class AdamW(keras.optimizers.AdamW):
     of a step on two processor cores, 5 % of the time and up to 400 MB more
     than the kernel takes. A row of an embedding that a gradient lists more
     than once counts with its sum, as on other backends; Keras's own squares
-    and clips the parts. On other backends, with `amsgrad` and under a
-    `tf.distribute` strategy it is Keras's update.
+    and clips the parts. On other backends, for weights that are not float32,
+    with `amsgrad` and under a `tf.distribute` strategy it is Keras's update.
     Source: Loshchilov & Hutter, 2017, https://arxiv.org/abs/1711.05101
     """
 
     def update_step(self, gradient, variable, learning_rate):
-        if not self.has_kernel() or self.amsgrad:
+        # In low precision the kernel's 1 - beta would be 0.
+        exact = keras.backend.standardize_dtype(variable.dtype) == "float32"
+        if not (self.has_kernel() and exact) or self.amsgrad:
             return super().update_step(gradient, variable, learning_rate)
         import tensorflow as tf
 
