@@ -54,7 +54,13 @@ def hide_accelerators():
 
 
 def take_sample(runs, steps):
-    """Seconds per step of each run, others' CPU (in cores), peak memory."""
+    """Seconds per step of each run, others' CPU (in cores), peak memory.
+
+    A step goes before that is not timed: training is many steps in a row, and
+    this process has slept while others took theirs.
+    """
+    for run in runs.values():
+        run(1)
     seconds = {}
     start, busy, own = time.perf_counter(), busy_seconds(), time.process_time()
     for name, run in runs.items():
