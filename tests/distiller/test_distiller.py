@@ -90,7 +90,7 @@ def test_distances_are_zero_when_the_student_is_the_teacher(teacher, batches):
 @pytest.mark.parametrize(
     "jit_compile, steps_per_execution",
     [
-        (False, 1),
+        (JIT, 1),
         (True, 2),
         pytest.param(False, 2, marks=pytest.mark.slow),
         pytest.param(True, 1, marks=pytest.mark.slow),

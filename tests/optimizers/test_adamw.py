@@ -188,6 +188,7 @@ def test_weights_of_two_precisions_are_clipped_together():
     )
 
 
+@pytest.mark.tensorflow  # on JAX, Keras's scaling wants a compiled step
 def test_a_scaled_loss_gives_the_same_updates():
     scaled = keras.optimizers.LossScaleOptimizer(
         kd.AdamW(0.05, weight_decay=0.0, global_clipnorm=1.0),
