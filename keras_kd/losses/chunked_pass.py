@@ -13,6 +13,7 @@ from keras_kd.runtime import on_processor
 
 CHUNK_ROWS = 384
 BLOCK_ROWS = 8
+BLOCK_NUMBERS = 2**18  # logits of a block where the vocabulary is small
 
 
 def chunked_pass(
@@ -83,7 +84,8 @@ def chunked_pass(
                 )
 
             parts = as_bits(theirs), as_bits(ours), ids, weights
-            blocks = [split_rows(part, BLOCK_ROWS) for part in parts]
+            rows = max(BLOCK_ROWS, BLOCK_NUMBERS // bias.shape[0])
+            blocks = [split_rows(part, rows) for part in parts]
             sums = (
                 ops.zeros(len(terms), "float32"),
                 ops.zeros_like(blocks[1]),
@@ -92,7 +94,8 @@ def chunked_pass(
             losses, gradient, by_bias = ops.fori_loop(
                 0, ops.shape(blocks[0])[0], add_block, sums
             )
-            gradient = ops.reshape(gradient, ops.shape(ours))
+            gradient = ops.reshape(gradient, (-1, bias.shape[0]))
+            gradient = gradient[: ops.shape(ours)[0]]
             return losses, ops.view(gradient, dtypes[1]), by_bias
 
         return compile_rows(losses_and_gradient)

@@ -3,6 +3,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from keras_kd.losses import chunked_pass as module
 from keras_kd.losses.chunked_pass import (
     as_bits,
     chunked_pass,
@@ -58,6 +59,41 @@ def test_rows_of_no_weight_cost_their_chunk_nothing(compiled, jit_compile):
     logits = [m[0][:20] @ m[1].T for m in (teacher, student)]
     expected = ops.mean(kd.SoftTargetKL(2.0, reduction=None)(*logits))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_blocks_that_do_not_fill_a_chunk_change_nothing(
+    monkeypatch, value_and_gradients
+):
+    random = np.random.default_rng(0)
+    theirs, ours = random.normal(size=(2, 24, 5)).astype("float32")
+    embedding = random.normal(size=(7, 5)).astype("float32")
+    bias = random.normal(size=7).astype("float32")
+
+    term = kd.SoftTargetTerm(2.0)
+
+    def total(*student):
+        return chunked_pass(
+            [term],
+            [(24, [0])],
+            tuple(map(ops.convert_to_tensor, (theirs, embedding, bias))),
+            student,
+            ops.zeros(24, "int32"),
+            ops.ones((24, 1)),
+            ops.full((1,), 1 / 24),
+            32,
+            lambda function: function,
+            ops.fori_loop,
+        )[0]
+
+    results = []
+    for rows in (10, 5, 24):  # blocks of 8; of 5, one too many; a single one
+        monkeypatch.setattr(module, "BLOCK_NUMBERS", rows * 7)
+        monkeypatch.setattr(module, "BLOCK_ROWS", 1)
+        value, slopes = value_and_gradients(total, [ours, embedding, bias])
+        results.append([np.array(value), *map(np.array, slopes)])
+    for found in results[:-1]:
+        for a, b in zip(found, results[-1], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
