@@ -10,7 +10,8 @@ def extract_student(teacher, plan, num_layers=None, seed=None, **changes):
     off; with all layers kept, exactly what the teacher gives.
 
     Args:
-        teacher: `BertMaskedLM` or `BertBackbone`; left as it is.
+        teacher: `BertMaskedLM`, `BertClassifier` or `BertBackbone`; left as
+            it is.
         plan: Teacher layer indices in order, or a name in `PLANS`, which
             then needs `num_layers`.
         num_layers: Int. Layers of the student; default: one per index.
@@ -34,6 +35,6 @@ def extract_student(teacher, plan, num_layers=None, seed=None, **changes):
         num_layers = len(plan)
     choose_layers(plan, teacher.config.num_layers, num_layers)
     config = teacher.config.with_layers(num_layers, **changes)
-    student = type(teacher)(config, seed=seed)
+    student = teacher.of_shape(config, seed=seed)
     make_plan(plan, teacher, student).apply(teacher, student)
     return student

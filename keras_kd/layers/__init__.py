@@ -7,6 +7,7 @@ from keras_kd.layers.embeddings import BertEmbeddings
 from keras_kd.layers.encoder_layer import OBSERVABLE, EncoderLayer
 from keras_kd.layers.layer_drop import LayerDrop
 from keras_kd.layers.masked_lm_head import MaskedLMHead
+from keras_kd.layers.mean_pooling import MeanPooling
 
 __all__ = [
     "OBSERVABLE",
@@ -14,4 +15,5 @@ __all__ = [
     "EncoderLayer",
     "LayerDrop",
     "MaskedLMHead",
+    "MeanPooling",
 ]

@@ -2,7 +2,7 @@
 
 import keras
 from keras import ops
-from keras_kd.layers.activations import get_activation
+from keras_kd.layers.activations import get_activation, serialize_activation
 from keras_kd.layers.dropout import dropout
 from keras_kd.layers.seeds import DrawnSeed, split_seed
 
@@ -23,8 +23,11 @@ class EncoderLayer(keras.layers.Layer):
         hidden_dim: Int (D).
         num_heads: Int (H); divides `hidden_dim`.
         intermediate_dim: Int (F).
-        dropout: Float in [0, 1).
-        activation: Str. Keras activation of the feed-forward layer.
+        dropout: Float in [0, 1). Of both branches.
+        attention_dropout: Float in [0, 1), of the attention scores; None for
+            `dropout`.
+        activation: Str. Keras activation of the feed-forward layer, or
+            "gelu_tanh".
         layer_norm_epsilon: Float.
         initializer_range: Float, standard deviation at the start.
         seed: Int or None. Seed of the initial weights and of dropout.
@@ -48,6 +51,7 @@ class EncoderLayer(keras.layers.Layer):
         num_heads,
         intermediate_dim,
         dropout=0.1,
+        attention_dropout=None,
         activation="gelu",
         layer_norm_epsilon=1e-12,
         initializer_range=0.02,
@@ -59,7 +63,10 @@ class EncoderLayer(keras.layers.Layer):
         self.num_heads = num_heads
         self.intermediate_dim = intermediate_dim
         self.dropout = dropout
-        self.activation = keras.activations.get(activation)
+        self.attention_dropout = (
+            dropout if attention_dropout is None else attention_dropout
+        )
+        self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.initializer_range = initializer_range
         self.seed = seed
@@ -109,7 +116,7 @@ class EncoderLayer(keras.layers.Layer):
 
     def draw_dropout_seeds(self):
         """Three seeds: attention scores, attention branch, feed-forward."""
-        if self.dropout == 0:
+        if self.dropout == 0 and self.attention_dropout == 0:
             return None
         return tuple(self.seed_generator.next() for _ in range(3))
 
@@ -124,11 +131,13 @@ class EncoderLayer(keras.layers.Layer):
         if training and dropout_seeds is None:
             dropout_seeds = self.draw_dropout_seeds()
 
+        rates = self.attention_dropout, self.dropout, self.dropout
+
         def drop(values, which):
-            if not training or self.dropout == 0:
+            if not training or rates[which] == 0:
                 return values
             seed = DrawnSeed(dropout_seeds[which])
-            return dropout(values, self.dropout, seed)
+            return dropout(values, rates[which], seed)
 
         # As a matrix: TensorFlow makes one of a product and the bias and
         # activation that follow, but for a reshape that stands between.
@@ -188,7 +197,8 @@ class EncoderLayer(keras.layers.Layer):
             "num_heads": self.num_heads,
             "intermediate_dim": self.intermediate_dim,
             "dropout": self.dropout,
-            "activation": keras.activations.serialize(self.activation),
+            "attention_dropout": self.attention_dropout,
+            "activation": serialize_activation(self.activation),
             "layer_norm_epsilon": self.layer_norm_epsilon,
             "initializer_range": self.initializer_range,
             "seed": self.seed,

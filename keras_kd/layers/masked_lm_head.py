@@ -2,7 +2,7 @@
 
 import keras
 from keras import ops
-from keras_kd.layers.activations import get_activation
+from keras_kd.layers.activations import get_activation, serialize_activation
 from keras_kd.layers.seeds import split_seed
 
 
@@ -11,16 +11,18 @@ class MaskedLMHead(keras.layers.Layer):
     """Gathers the masked rows and scores every token of the vocabulary.
 
     logits = LN(activation(dense(rows))) · Eᵀ + bias, where E is the token
-    embedding (tied). Only the rows asked for are computed. What a loss needs
-    to go through the vocabulary itself is open: `transform` gives the rows
-    that meet E, `vocabulary` gives E and the bias.
+    embedding, or a matrix of the head's own. Only the rows asked for are
+    computed. What a loss needs to go through the vocabulary itself is open:
+    `transform` gives the rows that meet E, `vocabulary` gives E and the bias.
     Source: Devlin et al., 2018, https://arxiv.org/abs/1810.04805
 
     Args:
         token_embedding: `keras.layers.Embedding` of the backbone (V, D).
-        activation: Str, Keras activation.
+        activation: Str. Keras activation, or "gelu_tanh".
         layer_norm_epsilon: Float.
         initializer_range: Float, standard deviation at the start.
+        tie_embeddings: Bool. Whether E is the token embedding itself, as BERT
+            has it, or a weight of its own, `decoder` (V, D).
         seed: Int or None. Seed of the initial weights.
 
     Call arguments:
@@ -37,21 +39,24 @@ class MaskedLMHead(keras.layers.Layer):
         activation="gelu",
         layer_norm_epsilon=1e-12,
         initializer_range=0.02,
+        tie_embeddings=True,
         seed=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.token_embedding = token_embedding
-        self.activation = keras.activations.get(activation)
+        self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.initializer_range = initializer_range
+        self.tie_embeddings = tie_embeddings
         self.seed = seed
+        seeds = split_seed(seed, 2)
+        self.decoder = None
+        self.decoder_initializer = self._noise(seeds[1])
         self.dense = keras.layers.Dense(
             token_embedding.output_dim,
             activation=get_activation(activation),
-            kernel_initializer=keras.initializers.TruncatedNormal(
-                stddev=initializer_range, seed=split_seed(seed, 1)[0]
-            ),
+            kernel_initializer=self._noise(seeds[0]),
             dtype=self.dtype_policy,
             name="dense",
         )
@@ -67,26 +72,39 @@ class MaskedLMHead(keras.layers.Layer):
             shape=(self.token_embedding.input_dim,),
             initializer="zeros",
         )
+        if not self.tie_embeddings:
+            embedding = self.token_embedding
+            self.decoder = self.add_weight(
+                name="decoder",
+                shape=(embedding.input_dim, embedding.output_dim),
+                initializer=self.decoder_initializer,
+            )
         self.built = True
+
+    def _noise(self, seed):
+        return keras.initializers.TruncatedNormal(
+            stddev=self.initializer_range, seed=seed
+        )
 
     def transform(self, rows):
         """Rows ready to meet the token embedding: (..., D) to (..., D)."""
         return self.norm(self.dense(rows))
 
     def vocabulary(self):
-        """The token embedding, (V, D), and the output bias, (V,)."""
+        """What scores every token, (V, D), and the output bias, (V,)."""
+        matrix = self.decoder
+        if self.tie_embeddings:
+            matrix = self.token_embedding.embeddings
         # Copies: TensorFlow's custom gradients refuse a bare variable.
-        return ops.copy(self.token_embedding.embeddings), ops.copy(self.bias)
+        return ops.copy(matrix), ops.copy(self.bias)
 
     def call(self, hidden_states, mask_positions):
         rows = ops.take_along_axis(
             hidden_states, mask_positions[:, :, None], axis=1
         )
         rows = self.transform(rows)
-        embedding, bias = self.vocabulary()
-        logits = ops.matmul(
-            rows, ops.transpose(ops.cast(embedding, rows.dtype))
-        )
+        matrix, bias = self.vocabulary()
+        logits = ops.matmul(rows, ops.transpose(ops.cast(matrix, rows.dtype)))
         return ops.cast(logits, "float32") + ops.cast(bias, "float32")
 
     def compute_output_spec(self, hidden_states, mask_positions):
@@ -101,9 +119,10 @@ class MaskedLMHead(keras.layers.Layer):
             "token_embedding": keras.saving.serialize_keras_object(
                 self.token_embedding
             ),
-            "activation": keras.activations.serialize(self.activation),
+            "activation": serialize_activation(self.activation),
             "layer_norm_epsilon": self.layer_norm_epsilon,
             "initializer_range": self.initializer_range,
+            "tie_embeddings": self.tie_embeddings,
             "seed": self.seed,
         }
 

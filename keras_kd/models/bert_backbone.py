@@ -79,11 +79,55 @@ class EncoderModel(keras.Model):
         model.config = self.config
         return model
 
+    def subnetwork(self, layers):
+        """This model with only some of its encoder layers, sharing them.
+
+        Made of the same variables: what trains one trains the other, and to
+        hold several depths takes the memory of the deepest. What it gives is
+        what `keras_kd.extract_student` of the same layers gives. It is for
+        calling: to save it, extract it.
+
+        Args:
+            layers: Indices of encoder layers, in their order.
+
+        Returns:
+            Model with the same inputs and outputs, `hidden_states` fewer.
+
+        Raises:
+            ValueError: If there is no such layer, or they are out of order.
+        """
+        layers = tuple(layers)
+        depth = self.config.num_layers
+        in_order = layers and list(layers) == sorted(set(layers))
+        if not in_order or not set(layers) <= set(range(depth)):
+            raise ValueError(
+                "`layers` must be different encoder layers from 0 to "
+                f"{depth - 1}, in their order. Received: {layers}"
+            )
+        inputs, outputs = self.connect_layers(layers)
+        name = f"{self.name}_{'_'.join(map(str, layers))}"
+        model = SharingModel(inputs, outputs, name=name)
+        model.config = self.config.with_layers(len(layers))
+        return model
+
+    def of_shape(self, config, seed=None):
+        """A new model of this kind, but of the shape in `config`."""
+        arguments = {**self.get_config(), "config": config, "seed": seed}
+        arguments.pop("name")
+        return type(self)(**arguments)
+
     def connect_observed(self, names):
         """Functional inputs and outputs of `observing(names)`."""
         raise NotImplementedError(
             "A model must define `connect_observed(names)` to be observed. "
             f"Received: {type(self).__name__}"
+        )
+
+    def connect_layers(self, layers):
+        """Functional inputs and outputs of `subnetwork(layers)`."""
+        raise NotImplementedError(
+            "A model must define `connect_layers(layers)` to have "
+            f"sub-networks. Received: {type(self).__name__}"
         )
 
     def get_config(self):
@@ -115,7 +159,17 @@ class Observe(keras.layers.Wrapper):
         return self.layer.compute_output_spec(x, observe=True)
 
 
-class ObservingModel(EncoderModel):
+class SharingModel(EncoderModel):
+    """A model made of another's layers, such as `EncoderModel.subnetwork`."""
+
+    def get_config(self):
+        raise NotImplementedError(
+            "A model of another's layers is not saved: save the model it was "
+            "made of."
+        )
+
+
+class ObservingModel(SharingModel):
     """What `EncoderModel.observing` makes."""
 
     def call(self, inputs, training=None, mask=None):
@@ -126,11 +180,6 @@ class ObservingModel(EncoderModel):
                 f"Received: layer_drop={self.config.layer_drop}"
             )
         return super().call(inputs, training, mask)
-
-    def get_config(self):
-        raise NotImplementedError(
-            "An observing model is not saved: save the model it was made of."
-        )
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -180,6 +229,7 @@ class BertBackbone(EncoderModel):
                 config.hidden_dim,
                 config.num_heads,
                 config.intermediate_dim,
+                attention_dropout=config.attention_dropout,
                 activation=config.activation,
                 seed=seeds[2 + 2 * index],
                 name=f"encoder_layer_{index}",
@@ -227,6 +277,11 @@ class BertBackbone(EncoderModel):
         layers = [Observe(layer) for layer in self.encoder_layers]
         outputs = encode(inputs, self.embeddings, layers, self.pooler, names)
         return inputs, outputs
+
+    def connect_layers(self, layers):
+        inputs = token_inputs(self.config)
+        layers = [self.encoder_layers[index] for index in layers]
+        return inputs, encode(inputs, self.embeddings, layers, self.pooler)
 
     def named_variables(self):
         """Every weight under a name that does not depend on wrapping.

@@ -18,15 +18,26 @@ class BertConfig:
         num_segments: Int. Segment embeddings; 0 for none, as in DistilBERT.
         dropout: Float in [0, 1). Dropout of embeddings, attention scores and
             block outputs.
+        attention_dropout: Float in [0, 1), of the attention scores; None for
+            `dropout`.
         layer_drop: Float in [0, 1). Probability of skipping a layer in
             training (Fan et al., 2019); 0 for none.
-        activation: Str. Keras activation; "gelu" is the exact (erf) one.
+        activation: Str. Keras activation; "gelu" is the exact (erf) one, and
+            "gelu_tanh" its approximation (Google's BERT).
         layer_norm_epsilon: Float.
         initializer_range: Float. Standard deviation of the truncated normal
             that kernels and embeddings start from.
         sinusoidal_positions: Bool. Whether positions start as sines and
             cosines rather than as noise.
         pooler: Bool. Whether there is a dense layer over the first token.
+        tie_embeddings: Bool. Whether the masked-LM head scores tokens by the
+            token embedding, as BERT does, or by a matrix of its own.
+        head_activation: Str or None. Activation of the masked-LM head; None
+            for `activation`.
+        head_layer_norm_epsilon: Float or None. The masked-LM head's; None for
+            `layer_norm_epsilon`.
+        padding_id: Int. The token id of padding; no layer looks at it, other
+            software does.
     """
 
     vocabulary_size: int
@@ -37,12 +48,17 @@ class BertConfig:
     max_sequence_length: int = 512
     num_segments: int = 2
     dropout: float = 0.1
+    attention_dropout: float | None = None
     layer_drop: float = 0.0
     activation: str = "gelu"
     layer_norm_epsilon: float = 1e-12
     initializer_range: float = 0.02
     sinusoidal_positions: bool = False
     pooler: bool = False
+    tie_embeddings: bool = True
+    head_activation: str | None = None
+    head_layer_norm_epsilon: float | None = None
+    padding_id: int = 0
 
     def __post_init__(self):
         if self.intermediate_dim is None:
@@ -70,8 +86,8 @@ class BertConfig:
                 "`num_heads` must divide `hidden_dim`. Received: "
                 f"num_heads={self.num_heads}, hidden_dim={self.hidden_dim}"
             )
-        for name in ("dropout", "layer_drop"):
-            if not 0 <= getattr(self, name) < 1:
+        for name in ("dropout", "attention_dropout", "layer_drop"):
+            if not 0 <= (getattr(self, name) or 0) < 1:
                 raise ValueError(
                     f"`{name}` must be in [0, 1). "
                     f"Received: {getattr(self, name)}"

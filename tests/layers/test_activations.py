@@ -4,7 +4,12 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from keras_kd.layers.activations import gelu, get_activation
+from keras_kd.layers.activations import (
+    gelu,
+    gelu_tanh,
+    get_activation,
+    serialize_activation,
+)
 
 
 def test_gelu_is_the_exact_one():
@@ -38,3 +43,20 @@ def test_other_activations_are_those_of_keras():
     assert get_activation("relu") is keras.activations.relu
     assert get_activation("gelu") is gelu
     assert get_activation(gelu) is gelu
+
+
+def test_gelu_tanh_by_hand():
+    x = np.array([-2.0, -0.5, 0.0, 1.0, 3.0], "float32")
+    inner = np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)
+    expected = 0.5 * x * (1 + np.tanh(inner))
+    np.testing.assert_allclose(gelu_tanh(x), expected, atol=1e-6)
+    difference = np.abs(np.asarray(gelu_tanh(x)) - np.asarray(gelu(x))).max()
+    assert 1e-5 < difference < 5e-4
+
+
+def test_activations_come_back_from_their_configs():
+    for name in ("gelu", "gelu_tanh", "relu"):
+        assert serialize_activation(name) == name
+        assert get_activation(serialize_activation(name)) is get_activation(
+            name
+        )

@@ -154,3 +154,25 @@ def test_what_is_observed_has_the_shapes_and_types_it_is_said_to_have():
         assert spec.dtype == keras.backend.standardize_dtype(tensor.dtype)
     assert said[1]["attention_scores"].dtype == "float32"
     assert said[1]["queries"].dtype == "bfloat16"
+
+
+def test_attention_may_drop_out_by_another_rate(x):
+    plain = kd.EncoderLayer(8, 2, 12, dropout=0.0, seed=1)
+    expected = plain(x, padding_mask=MASK)
+    layer = kd.EncoderLayer(
+        8, 2, 12, dropout=0.0, attention_dropout=0.9, seed=1
+    )
+    np.testing.assert_array_equal(layer(x, padding_mask=MASK), expected)
+    dropped = layer(x, padding_mask=MASK, training=True)
+    assert np.abs(dropped - expected).max() > 0.001
+    layer = kd.EncoderLayer(
+        8, 2, 12, dropout=0.9, attention_dropout=0.0, seed=1
+    )
+    layer.build(x.shape)
+    layer.attention_output.kernel.assign(np.zeros((8, 8)))
+    layer.feed_forward_output.kernel.assign(np.zeros((12, 8)))
+    np.testing.assert_array_equal(  # nothing is left to drop but attention
+        layer(x, padding_mask=MASK, training=True),
+        layer(x, padding_mask=MASK),
+    )
+    assert kd.EncoderLayer(8, 2, 12, dropout=0.3).attention_dropout == 0.3

@@ -60,3 +60,23 @@ def test_the_config_comes_back(head):
     again = kd.MaskedLMHead.from_config(head.get_config())
     assert again.token_embedding.input_dim == 9
     assert again.seed == 0
+
+
+def test_untied_it_scores_by_a_matrix_of_its_own(head):
+    head = kd.MaskedLMHead(
+        head.token_embedding,
+        initializer_range=0.5,
+        tie_embeddings=False,
+        seed=0,
+    )
+    head.build((None, None, 4), (None, None))
+    matrix, bias = head.vocabulary()
+    assert matrix.shape == (9, 4)
+    table = head.token_embedding.get_weights()[0]
+    assert np.abs(np.asarray(matrix) - table).max() > 0.1
+    rows = STATES[[[0, 0], [1, 1]], POSITIONS]
+    expected = np.asarray(head.transform(rows)) @ np.asarray(matrix).T
+    np.testing.assert_allclose(
+        head(STATES, POSITIONS), expected, rtol=1e-5, atol=1e-6
+    )
+    assert not kd.MaskedLMHead.from_config(head.get_config()).tie_embeddings

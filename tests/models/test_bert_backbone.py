@@ -185,3 +185,44 @@ def test_a_saved_model_that_was_observed_comes_back_plain(
     np.testing.assert_array_equal(
         again(X)["hidden_states"][-1], backbone(X)["hidden_states"][-1]
     )
+
+
+def test_a_subnetwork_is_what_extraction_gives(tiny_config):
+    config = tiny_config.with_layers(4, layer_drop=0.5, pooler=True)
+    backbone = kd.BertBackbone(config, seed=0)
+    for layers in ((0, 2), (3,), (0, 1, 2, 3)):
+        found = backbone.subnetwork(layers)(X)
+        expected = kd.extract_student(backbone, layers)(X)
+        assert len(found["hidden_states"]) == len(layers) + 1
+        np.testing.assert_allclose(
+            found["hidden_states"][-1], expected["hidden_states"][-1], atol=1e-6
+        )
+        np.testing.assert_allclose(
+            found["pooled"], expected["pooled"], atol=1e-6
+        )
+
+
+def test_a_subnetwork_shares_the_variables(tiny_config):
+    backbone = kd.BertBackbone(tiny_config.with_layers(3), seed=0)
+    part = backbone.subnetwork([1])
+    assert part.config.num_layers == 1
+    ids = {id(variable) for variable in backbone.variables}
+    assert {id(variable) for variable in part.variables} < ids
+    bias = backbone.encoder_layers[1].feed_forward_norm.beta
+    before = np.asarray(part(X)["hidden_states"][-1])
+    bias.assign(bias + 1.0)
+    after = np.asarray(part(X)["hidden_states"][-1])
+    np.testing.assert_allclose(after, before + 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("layers", [[], [2], [-1], [1, 0], [0, 0]])
+def test_layers_of_a_subnetwork_are_checked(tiny_config, layers):
+    backbone = kd.BertBackbone(tiny_config, seed=0)
+    with pytest.raises(ValueError, match="`layers` must be different.*0 to 1"):
+        backbone.subnetwork(layers)
+
+
+def test_a_subnetwork_is_not_saved(tiny_config, tmp_path):
+    part = kd.BertBackbone(tiny_config, seed=0).subnetwork([0])
+    with pytest.raises(NotImplementedError, match="save the model it was made"):
+        part.save(tmp_path / "part.keras")

@@ -112,3 +112,88 @@ def test_an_observing_model_scores_the_masked_positions_too(
     assert [v.shape for v in found["values"]] == [(8, 12, 2, 8)] * 2
     with pytest.raises(ValueError, match="observed in training"):
         observing(x, training=True)
+
+
+def test_a_head_may_have_an_activation_and_an_epsilon_of_its_own(tiny_config):
+    config = dataclasses.replace(
+        tiny_config, head_activation="relu", head_layer_norm_epsilon=0.5
+    )
+    model = kd.BertMaskedLM(config, seed=0)
+    assert model.head.activation == "relu"
+    assert model.head.norm.epsilon == 0.5
+    layer = model.backbone.encoder_layers[0]
+    assert (layer.activation, layer.attention_norm.epsilon) == ("gelu", 1e-12)
+
+
+def test_untied_the_head_has_a_matrix_that_trains_and_is_saved(
+    tiny_config, tmp_path, batches
+):
+    config = dataclasses.replace(tiny_config, tie_embeddings=False)
+    model = kd.BertMaskedLM(config, seed=0)
+    names = model.named_variables()
+    assert names["masked_lm_head/decoder"] is model.head.decoder
+    model.compile("sgd", jit_compile=False)
+    before = np.asarray(model.head.decoder)
+    model.fit(batches.take(1), verbose=0)
+    assert np.abs(before - np.asarray(model.head.decoder)).max() > 0
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    x, _, _ = next(iter(batches))
+    np.testing.assert_array_equal(again(x)["logits"], model(x)["logits"])
+
+
+def test_a_subnetwork_of_a_masked_lm_has_its_head(tiny_config, batches):
+    model = kd.BertMaskedLM(tiny_config.with_layers(3), seed=0)
+    x, _, _ = next(iter(batches))
+    np.testing.assert_allclose(
+        model.subnetwork([0, 2])(x)["logits"],
+        kd.extract_student(model, [0, 2])(x)["logits"],
+        atol=1e-6,
+    )
+
+
+TEXTS = {
+    "token_ids": np.array([[2, 9, 8, 3], [2, 7, 3, 0]]),
+    "padding_mask": np.array([[1, 1, 1, 1], [1, 1, 1, 0]]),
+}
+
+
+def test_a_classifier_is_a_dense_layer_over_the_pooled_state(tiny_config):
+    model = kd.BertClassifier(tiny_config, ["a", "b", "c"], seed=0)
+    model.classifier.bias.assign([1.0, 2.0, 3.0])
+    outputs = model(TEXTS)
+    kernel, bias = model.classifier.get_weights()
+    expected = np.asarray(outputs["pooled"]) @ kernel + bias
+    np.testing.assert_allclose(outputs["logits"], expected, rtol=1e-5)
+    plain = model.backbone(TEXTS)["hidden_states"][-1]
+    np.testing.assert_array_equal(outputs["hidden_states"][-1], plain)
+    part = model.subnetwork([1])(TEXTS)["logits"]
+    assert part.shape == (2, 3)
+    seen = model.observing(["keys"])(TEXTS)
+    np.testing.assert_array_equal(seen["logits"], outputs["logits"])
+
+
+def test_a_classifier_learns_its_texts_and_is_saved(tiny_config, tmp_path):
+    model = kd.BertClassifier(
+        tiny_config, ["a", "b"], classifier_dropout=0.2, seed=0
+    )
+    model.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    labels = np.array([1, 0])
+    first = model.evaluate(TEXTS, labels, verbose=0)
+    logits = np.asarray(model(TEXTS)["logits"], "float64")
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    np.testing.assert_allclose(first, -log_p[[0, 1], labels].mean(), rtol=1e-5)
+    model.fit(TEXTS, labels, epochs=60, verbose=0)
+    assert model.evaluate(TEXTS, labels, verbose=0) < 0.5 * first
+    model.save(tmp_path / "classifier.keras")
+    again = keras.saving.load_model(tmp_path / "classifier.keras")
+    assert again.get_config() == model.get_config()
+    assert again.class_names == ["a", "b"]
+    np.testing.assert_array_equal(
+        again(TEXTS)["logits"], model(TEXTS)["logits"]
+    )
+
+
+def test_a_classifier_has_classes(tiny_config):
+    with pytest.raises(ValueError, match="`class_names` must name a class"):
+        kd.BertClassifier(tiny_config, [])

@@ -36,6 +36,7 @@ def test_an_unknown_preset_names_the_known():
         ({"num_heads": 3}, "`num_heads` must divide `hidden_dim`"),
         ({"layer_drop": 1.0}, r"`layer_drop` must be in \[0, 1\)"),
         ({"dropout": -0.1}, r"`dropout` must be in \[0, 1\)"),
+        ({"attention_dropout": 1.5}, "`attention_dropout` must be in"),
         ({"num_segments": -1}, "`num_segments` must be 0"),
     ],
 )
