@@ -7,10 +7,16 @@ import os
 import pathlib
 
 import numpy as np
-import tokenizers
-from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+from keras_kd.data.tokenizer_files import (
+    NORMALIZER_SETTINGS,
+    ROLES,
+    SPECIAL_TOKENS,
+    bert_tokenizer,
+    read_normalizer,
+    read_tokenizer,
+)
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MOST_LETTERS = 1000  # of a trained vocabulary
 
 
@@ -22,25 +28,31 @@ class WordPieceTokenizer:
 
     Args:
         tokenizer: `tokenizers.Tokenizer` with a WordPiece model.
-        lowercase: Bool. Whether text is lower-cased and stripped of accents.
+        lowercase: Bool. Whether text is lower-cased.
+        special_tokens: Five str, where they are not BERT's: those for
+            padding, unknown words, the start, the end of a sentence, and what
+            is masked.
 
     Raises:
-        ValueError: If the vocabulary lacks one of BERT's special tokens.
+        ValueError: If the vocabulary lacks one of the special tokens.
     """
 
-    def __init__(self, tokenizer, lowercase=True):
+    def __init__(
+        self, tokenizer, lowercase=True, special_tokens=SPECIAL_TOKENS
+    ):
         missing = [
-            t for t in SPECIAL_TOKENS if tokenizer.token_to_id(t) is None
+            t for t in special_tokens if tokenizer.token_to_id(t) is None
         ]
         if missing:
             raise ValueError(
-                f"`tokenizer` must have the tokens {list(SPECIAL_TOKENS)}. "
+                f"`tokenizer` must have the tokens {list(special_tokens)}. "
                 f"Received a vocabulary without {missing}"
             )
         self.backend = tokenizer
         self.lowercase = lowercase
+        self.special_tokens = tuple(special_tokens)
         self.pad_id, self.unknown_id, self.cls_id, self.sep_id, self.mask_id = (
-            tokenizer.token_to_id(token) for token in SPECIAL_TOKENS
+            tokenizer.token_to_id(token) for token in special_tokens
         )
 
     @classmethod
@@ -83,87 +95,56 @@ class WordPieceTokenizer:
             limit_alphabet=0,
             show_progress=False,
         )
-        learner = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
         learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         repeated = (" ".join([word] * count) for word, count in words.items())
         learner.train_from_iterator(repeated, trainer)
         model = models.WordPiece(learner.get_vocab(), unk_token="[UNK]")
-        return cls(_bert_tokenizer(model, lowercase), lowercase)
+        return cls(bert_tokenizer(model, lowercase), lowercase)
 
     @classmethod
     def load(cls, path, lowercase=None):
         """Reads a `vocab.txt`, a `tokenizer.json`, or a folder with either.
 
+        A `tokenizer_config.json` beside it says how text is normalised, which
+        tokens are special and which were added, as for `transformers`.
+
         Args:
             path: Str or path.
-            lowercase: Bool or None. With a `vocab.txt`, whether its text was
-                lower-cased; None looks into a `tokenizer_config.json` beside
-                it, and takes True where there is none.
+            lowercase: Bool or None. Whether text is lower-cased; None for what
+                the files say, True where they say nothing.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it is not a WordPiece vocabulary.
+            ValueError: If it is not a WordPiece vocabulary, or a file is
+                damaged.
         """
-        path = pathlib.Path(path)
-        if path.is_dir():
-            found = [
-                path / name
-                for name in ("tokenizer.json", "vocab.txt")
-                if (path / name).exists()
-            ]
-            if not found:
-                raise FileNotFoundError(
-                    "`path` must hold a tokenizer.json or vocab.txt. "
-                    f"Received: {path}"
-                )
-            path = found[0]
-        if not path.exists():
-            raise FileNotFoundError(
-                f"`path` must be a tokenizer file. Received: {path}"
-            )
-        if path.suffix == ".json":
-            try:
-                backend = tokenizers.Tokenizer.from_file(str(path))
-            except Exception as error:  # the library has no narrower one
-                raise ValueError(
-                    f"`path` must hold a tokenizer. Received: {path}: {error}"
-                ) from error
-            backend.no_truncation()  # as saved with some checkpoints
-            backend.no_padding()
-            if not isinstance(backend.model, models.WordPiece):
-                raise ValueError(
-                    "`path` must hold a WordPiece model. Received: "
-                    f"{type(backend.model).__name__} in {path}"
-                )
-            normalizer = json.loads(path.read_text("utf-8"))["normalizer"]
-            return cls(backend, bool((normalizer or {}).get("lowercase")))
-        if lowercase is None:
-            settings = path.with_name("tokenizer_config.json")
-            lowercase = True
-            if settings.exists():
-                settings = json.loads(settings.read_text("utf-8"))
-                lowercase = settings.get("do_lower_case", True)
-        with path.open(encoding="utf-8") as lines:  # `splitlines` splits more
-            tokens = [line.rstrip("\n") for line in lines]
-        vocabulary = {token: index for index, token in enumerate(tokens)}
-        model = models.WordPiece(vocabulary, unk_token="[UNK]")
-        return cls(_bert_tokenizer(model, lowercase), lowercase)
+        backend, special_tokens = read_tokenizer(path, lowercase)
+        normalizer = read_normalizer(backend)
+        return cls(backend, bool(normalizer.get("lowercase")), special_tokens)
 
-    def save(self, folder):
-        """Writes vocab.txt, tokenizer.json and tokenizer_config.json."""
+    def save(self, folder, **settings):
+        """Writes vocab.txt, tokenizer.json and tokenizer_config.json.
+
+        Args:
+            folder: Str or path.
+            **settings: Further fields of tokenizer_config.json, such as
+                `model_max_length=512`.
+        """
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        normalizer = read_normalizer(self.backend)
+        tokens = zip(ROLES, self.special_tokens, strict=True)
         settings = {
             "do_lower_case": self.lowercase,
-            "tokenizer_class": "BertTokenizer",
             **{
-                f"{name}_token": token
-                for name, token in zip(
-                    ("pad", "unk", "cls", "sep", "mask"),
-                    SPECIAL_TOKENS,
-                    strict=True,
-                )
+                theirs: normalizer[ours]
+                for theirs, ours in NORMALIZER_SETTINGS.items()
+                if ours in normalizer
             },
+            "tokenizer_class": "BertTokenizer",
+            **{f"{role}_token": token for role, token in tokens},
+            **settings,
         }
         texts = {
             "vocab.txt": "\n".join(self.vocabulary) + "\n",
@@ -224,7 +205,7 @@ class WordPieceTokenizer:
 
 def _count_words(documents, lowercase):
     """How often each word of normalised text occurs."""
-    bert = _bert_tokenizer(models.WordPiece(unk_token="[UNK]"), lowercase)
+    bert = bert_tokenizer(models.WordPiece(unk_token="[UNK]"), lowercase)
     counts = collections.Counter()
     for document in documents:
         text = bert.normalizer.normalize_str(document)
@@ -243,14 +224,3 @@ def _letters(words, most):
     letters = set(by_count[:most])
     inner = letters & {letter for word in words for letter in word[1:]}
     return [*sorted(letters), *(f"##{letter}" for letter in sorted(inner))]
-
-
-def _bert_tokenizer(model, lowercase):
-    tokenizer = tokenizers.Tokenizer(model)
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    # So that a literal [MASK] in text is the token, as in BertTokenizerFast.
-    known = [t for t in SPECIAL_TOKENS if model.token_to_id(t) is not None]
-    tokenizer.add_special_tokens(known)
-    return tokenizer

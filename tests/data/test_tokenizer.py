@@ -206,6 +206,8 @@ def test_saving_writes_three_files_as_hugging_face_names_them(tmp_path, fable):
     settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
     assert settings == {
         "do_lower_case": True,
+        "strip_accents": None,
+        "tokenize_chinese_chars": True,
         "tokenizer_class": "BertTokenizer",
         "pad_token": "[PAD]",
         "unk_token": "[UNK]",

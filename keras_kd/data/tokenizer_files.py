@@ -1,0 +1,172 @@
+"""The files of a WordPiece tokenizer, as Hugging Face writes them."""
+
+import json
+import pathlib
+
+import tokenizers
+from tokenizers import (
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+ROLES = ("pad", "unk", "cls", "sep", "mask")
+# Field of tokenizer_config.json: field of a BertNormalizer.
+NORMALIZER_SETTINGS = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+
+
+def read_tokenizer(path, lowercase=None):
+    """A tokenizer of a file, with what the files beside it say.
+
+    Args:
+        path: Str or path of a `vocab.txt`, a `tokenizer.json`, or a folder.
+        lowercase: Bool or None, for what the files say.
+
+    Returns:
+        Pair: `tokenizers.Tokenizer`, and its special tokens in the order of
+        `SPECIAL_TOKENS`.
+
+    Raises:
+        As `WordPieceTokenizer.load`.
+    """
+    path = _tokenizer_file(pathlib.Path(path))
+    settings = _read_settings(path.parent)
+    special_tokens = [
+        _content(settings.get(f"{role}_token")) or token
+        for role, token in zip(ROLES, SPECIAL_TOKENS, strict=True)
+    ]
+    if path.suffix == ".json":
+        backend = _read_tokenizer_json(path)
+    else:
+        if lowercase is None:
+            lowercase = settings.get("do_lower_case", True)
+        with path.open(encoding="utf-8") as lines:  # `splitlines` has more
+            tokens = [line.rstrip("\n") for line in lines]
+        vocabulary = {token: index for index, token in enumerate(tokens)}
+        unknown = special_tokens[1]
+        model = models.WordPiece(vocabulary, unk_token=unknown)
+        backend = bert_tokenizer(model, lowercase, special_tokens)
+        _add_tokens(backend, settings)
+    _settle_normalizer(backend, settings, lowercase)
+    return backend, special_tokens
+
+
+def read_normalizer(backend):
+    """The settings of a tokenizer's normalizer, a dict."""
+    return json.loads(backend.to_str())["normalizer"] or {}
+
+
+def bert_tokenizer(model, lowercase, special_tokens=SPECIAL_TOKENS):
+    """BERT's way from text to the words of a WordPiece model."""
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    # So that a literal [MASK] in text is the token, as in BertTokenizerFast.
+    known = [t for t in special_tokens if model.token_to_id(t) is not None]
+    tokenizer.add_special_tokens(known)
+    if len(known) == len(special_tokens):  # for who asks for [CLS] and [SEP]
+        _, _, cls, sep, _ = special_tokens
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{cls} $A {sep}",
+            pair=f"{cls} $A {sep} $B:1 {sep}:1",
+            special_tokens=[(t, model.token_to_id(t)) for t in (cls, sep)],
+        )
+    return tokenizer
+
+
+def _tokenizer_file(path):
+    """The file itself, or the better one of a folder."""
+    if path.is_dir():
+        names = ("tokenizer.json", "vocab.txt")
+        found = [path / name for name in names if (path / name).exists()]
+        if not found:
+            raise FileNotFoundError(
+                "`path` must hold a tokenizer.json or vocab.txt. "
+                f"Received: {path}"
+            )
+        return found[0]
+    if not path.exists():
+        raise FileNotFoundError(
+            f"`path` must be a tokenizer file. Received: {path}"
+        )
+    return path
+
+
+def _read_tokenizer_json(path):
+    try:
+        backend = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # the library has no narrower one
+        raise ValueError(
+            f"`path` must hold a tokenizer. Received: {path}: {error}"
+        ) from error
+    backend.no_truncation()  # as saved with some checkpoints
+    backend.no_padding()
+    if not isinstance(backend.model, models.WordPiece):
+        raise ValueError(
+            "`path` must hold a WordPiece model. Received: "
+            f"{type(backend.model).__name__} in {path}"
+        )
+    return backend
+
+
+def _read_settings(folder):
+    """What the files beside a tokenizer say, the newest kind of file first."""
+    settings = {}
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        path = folder / name
+        if path.exists():
+            try:
+                settings |= json.loads(path.read_text("utf-8"))
+            except (ValueError, TypeError) as error:
+                raise ValueError(
+                    f"{name} must hold a dict as JSON. Received: {path}: "
+                    f"{error}"
+                ) from error
+    return settings
+
+
+def _content(token):
+    """The text of a special token, which files write in two ways."""
+    return token["content"] if isinstance(token, dict) else token
+
+
+def _add_tokens(backend, settings):
+    """Tokens that were added to a vocabulary after its training."""
+    added = settings.get("added_tokens_decoder", {})
+    for index in sorted(added, key=int):
+        fields = dict(added[index])
+        token = tokenizers.AddedToken(fields.pop("content"), **fields)
+        add = (
+            backend.add_special_tokens if token.special else backend.add_tokens
+        )
+        add([token])
+        received = backend.token_to_id(token.content)
+        if received != int(index):
+            raise ValueError(
+                "`added_tokens_decoder` of tokenizer_config.json must number "
+                f"its tokens as vocab.txt goes on. Received: {index} for "
+                f"{token.content!r}, which would be {received}"
+            )
+
+
+def _settle_normalizer(backend, settings, lowercase):
+    """Sets what the settings, or the caller, say otherwise than the file."""
+    normalizer = read_normalizer(backend)
+    if normalizer.pop("type", None) != "BertNormalizer":
+        return
+    wanted = {
+        ours: settings[theirs]
+        for theirs, ours in NORMALIZER_SETTINGS.items()
+        if theirs in settings
+    }
+    if lowercase is not None:
+        wanted["lowercase"] = lowercase
+    backend.normalizer = normalizers.BertNormalizer(**{**normalizer, **wanted})
