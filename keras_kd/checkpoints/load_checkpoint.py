@@ -1,0 +1,147 @@
+"""load_checkpoint: somebody else's encoder as a keras_kd model."""
+
+import dataclasses
+import logging
+import warnings
+
+import keras
+from keras_kd.checkpoints.google import CONFIG, open_google
+from keras_kd.checkpoints.hub import find_folder
+from keras_kd.checkpoints.hugging_face import open_hugging_face
+from keras_kd.checkpoints.keras_hub_models import (
+    from_keras_hub,
+    is_preset,
+    read_preset,
+)
+from keras_kd.data import WordPieceTokenizer
+
+logger = logging.getLogger(__name__)
+
+
+def load_checkpoint(
+    source, model_class=None, revision=None, seed=None, dtype=None, **changes
+):
+    """A model with the weights of a checkpoint.
+
+    Reads BERT and DistilBERT in Hugging Face's folders (config.json, and
+    safetensors, whole or in shards; `pytorch_model.bin` where PyTorch is
+    installed), Google's (bert_config.json and a TensorFlow checkpoint) and
+    KerasHub's presets and models. The config decides the shape, the
+    activation, the epsilons, dropout and padding.
+
+    Args:
+        source: Str or path: a folder, or a model's name on the Hugging Face
+            hub, such as "google-bert/bert-base-uncased"; or a KerasHub model.
+        model_class: `BertBackbone`, `BertMaskedLM` or `BertClassifier`;
+            default: what the checkpoint says it is. Not for KerasHub's, whose
+            models say what they are.
+        revision: Str or None. Branch, tag or commit on the hub.
+        seed: Int or None. Of dropout, and of weights that the checkpoint does
+            not have.
+        dtype: Str or policy. Keras's precision policy; default: the global.
+        **changes: Fields of the config to set otherwise, such as
+            `layer_drop=0.2`.
+
+    Returns:
+        The model.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or a file is missing.
+        OSError: If the hub does not give it.
+        ValueError: If config and weights do not fit, a key is unknown, or a
+            file is damaged.
+        ImportError: If PyTorch is needed and not installed.
+
+    Warns:
+        UserWarning: Of each variable of a head or pooler that the checkpoint
+            does not have: it stays random.
+    """
+    if isinstance(source, keras.Model):
+        _check_no_class(model_class)
+        return from_keras_hub(source, seed, dtype, **changes)
+    folder = find_folder(source, revision)
+    if is_preset(folder):
+        _check_no_class(model_class)
+        return from_keras_hub(read_preset(folder), seed, dtype, **changes)
+    is_google = (folder / CONFIG).exists()
+    open_folder = open_google if is_google else open_hugging_face
+    with open_folder(folder, model_class) as checkpoint:
+        _check_unknown(checkpoint, folder)
+        config = dataclasses.replace(checkpoint.config, **changes)
+        model = checkpoint.model_class(
+            config, seed=seed, dtype=dtype, **checkpoint.arguments
+        )
+        variables = model.named_variables()
+        _check_shapes(checkpoint, variables, folder)
+        _say_missing(checkpoint, variables, folder)
+        for name, variable in variables.items():
+            if name in checkpoint.tensors:
+                variable.assign(checkpoint.tensors[name].array())
+    return model
+
+
+def load_tokenizer(source, revision=None):
+    """The tokenizer of a checkpoint.
+
+    Args:
+        source: As of `load_checkpoint`.
+        revision: As of `load_checkpoint`.
+
+    Returns:
+        `WordPieceTokenizer`.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no tokenizer in it.
+        OSError: If the hub does not give it.
+        ValueError: If it is no WordPiece tokenizer.
+    """
+    return WordPieceTokenizer.load(find_folder(source, revision, weights=False))
+
+
+def _check_no_class(model_class):
+    if model_class is not None:
+        raise ValueError(
+            "`model_class` must be None for KerasHub's models: load one with "
+            f"the head that is wanted. Received: {model_class.__name__}"
+        )
+
+
+def _check_unknown(checkpoint, folder):
+    if checkpoint.unknown:
+        raise ValueError(
+            "`source` must hold the tensors of its config.json. Received: "
+            f"{folder}, with unknown {list(checkpoint.unknown)}"
+        )
+
+
+def _check_shapes(checkpoint, variables, folder):
+    unfit = [
+        f"{tensor.key} {tensor.our_shape}, but {name} {tuple(variable.shape)}"
+        for name, variable in variables.items()
+        if (tensor := checkpoint.tensors.get(name)) is not None
+        and tensor.our_shape != tuple(variable.shape)
+    ]
+    if unfit:
+        raise ValueError(
+            "`source` must hold tensors of the shapes that its config.json "
+            f"says. Received: {folder}, with {'; '.join(unfit)}"
+        )
+
+
+def _say_missing(checkpoint, variables, folder):
+    """Warns of heads left random; an encoder with holes is an error."""
+    missing = [name for name in variables if name not in checkpoint.tensors]
+    holes = [n for n in missing if n.startswith(("embeddings", "encoder"))]
+    if holes:
+        raise ValueError(
+            "`source` must hold all layers that its config.json says. "
+            f"Received: {folder}, without {holes}"
+        )
+    if missing:
+        warnings.warn(
+            f"{folder} has no {', '.join(missing)}: they stay random",
+            stacklevel=3,
+        )
+    spare = sorted(set(checkpoint.tensors) - set(variables))
+    if spare:
+        logger.info("not in the model, left out: %s", ", ".join(spare))
