@@ -3,7 +3,7 @@
 The only home of tf.data.
 """
 
-from keras_kd.data.batches import masked_lm_batches
+from keras_kd.data.batches import masked_lm_batches, token_batches
 from keras_kd.data.corpora import SPLITS, read_documents
 from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs
 from keras_kd.data.token_store import TokenStore
@@ -17,4 +17,5 @@ __all__ = [
     "masked_lm_batches",
     "read_documents",
     "smoothed_token_probs",
+    "token_batches",
 ]

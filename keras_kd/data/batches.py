@@ -54,14 +54,7 @@ def masked_lm_batches(
             than one batch has; if `rate`, `seed` or `smoothing` is out of
             range.
     """
-    tf = import_tensorflow("`masked_lm_batches` (tf.data)")
-    store.check_tokenizer(tokenizer)
-    if not 1 <= batch_size <= len(store):
-        raise ValueError(
-            "`batch_size` must be at least 1 and at most the corpus's number "
-            f"of blocks, {len(store)} of {store.block_length} tokens. "
-            f"Received: {batch_size}"
-        )
+    check_batches(store, tokenizer, batch_size)
     token_probs = None
     if smoothing:
         token_probs = smoothed_token_probs(
@@ -77,6 +70,87 @@ def masked_lm_batches(
         token_probs=token_probs,
         across_batch=across_batch,
     )
+
+    def make(blocks, here, indices, epoch):
+        x, y, weights = masking(blocks, indices, epoch)
+        x["padding_mask"] = x["padding_mask"] * here.astype("int32")
+        return *x.values(), y, weights * here.astype("float32")
+
+    def named(arrays):
+        *x, y, weights = arrays
+        return dict(zip(INPUTS, x, strict=True)), y, weights
+
+    slots = masking.positions_per_block(store.block_length)
+    wide, narrow = (store.block_length, "int32"), (slots, "int32")
+    specs = [wide, wide, wide, narrow, narrow, (slots, "float32")]
+    order = seed, shuffle, first_epoch
+    return _batches(store, batch_size, order, specs, make, named)
+
+
+def token_batches(
+    store, tokenizer, batch_size, seed=0, shuffle=True, first_epoch=0
+):
+    """Batches of text as it is, nothing masked, for encoders without a head.
+
+    In the order, and counting epochs, as `masked_lm_batches` does.
+
+    Args:
+        store: `TokenStore`.
+        tokenizer: The `WordPieceTokenizer` that made it.
+        batch_size: Int (B).
+        seed: Int >= 0, of the order.
+        shuffle: Bool. False: blocks in order, the last batch filled with
+            blocks of padding alone.
+        first_epoch: Int. Number of the first iteration.
+
+    Returns:
+        Dataset of one-element tuples: the dict of `token_ids`, `segment_ids`
+        and `padding_mask`, each (B, T) int32.
+
+    Raises:
+        ValueError: As `masked_lm_batches`.
+    """
+    check_batches(store, tokenizer, batch_size)
+
+    def make(blocks, here, indices, epoch):
+        padding_mask = (blocks != tokenizer.pad_id) & here
+        ids = blocks.astype("int32")
+        return ids, np.zeros_like(ids), padding_mask.astype("int32")
+
+    def named(arrays):
+        return (dict(zip(INPUTS, arrays, strict=False)),)
+
+    specs = [(store.block_length, "int32")] * 3
+    order = seed, shuffle, first_epoch
+    return _batches(store, batch_size, order, specs, make, named)
+
+
+def check_batches(store, tokenizer, batch_size):
+    """Refuses a tokenizer or a batch size that does not fit the store."""
+    store.check_tokenizer(tokenizer)
+    if not 1 <= batch_size <= len(store):
+        raise ValueError(
+            "`batch_size` must be at least 1 and at most the corpus's number "
+            f"of blocks, {len(store)} of {store.block_length} tokens. "
+            f"Received: {batch_size}"
+        )
+
+
+def _batches(store, batch_size, order, specs, make, named):
+    """A dataset that goes through a store, an epoch each time.
+
+    Args:
+        store: `TokenStore`.
+        batch_size: Int (B).
+        order: Triple of seed, whether to shuffle, and the first epoch.
+        specs: List of pairs, width and dtype of each array of a batch.
+        make: Function of blocks (B, T), which of them are there (B, 1) bool,
+            their indices (B,) and the epoch, to a tuple of arrays
+            (B, width).
+        named: Function of those as tensors, to an element of the dataset.
+    """
+    tf = import_tensorflow("Batches (tf.data)")
+    seed, shuffle, first_epoch = order
     number_of_blocks = len(store)
     steps = number_of_blocks // batch_size
     if not shuffle:
@@ -99,25 +173,17 @@ def masked_lm_batches(
         batches = indices.batch(batch_size, drop_remainder=True)
         return batches.map(lambda batch: (batch, epoch))
 
-    slots = masking.positions_per_block(store.block_length)
-    wide, narrow = (batch_size, store.block_length), (batch_size, slots)
-    shapes = [wide, wide, wide, narrow, narrow, narrow]
-
     def load(indices, epoch):
         here = indices < number_of_blocks  # False: filling the last batch
         blocks = store.blocks[np.where(here, indices, 0)]
-        x, y, weights = masking(blocks, indices, int(epoch))
-        weights = weights * here[:, None].astype("float32")
-        x["padding_mask"] = x["padding_mask"] * here[:, None].astype("int32")
-        return *x.values(), y, weights
+        return make(blocks, here[:, None], indices, int(epoch))
 
     def batch_of(indices, epoch):
-        types = [tf.int32] * 5 + [tf.float32]
+        types = [tf.dtypes.as_dtype(dtype) for _, dtype in specs]
         arrays = tf.numpy_function(load, [indices, epoch], types)
-        for array, shape in zip(arrays, shapes, strict=True):
-            array.set_shape(shape)
-        *x, y, weights = arrays
-        return dict(zip(INPUTS, x, strict=True)), y, weights
+        for array, (width, _) in zip(arrays, specs, strict=True):
+            array.set_shape((batch_size, width))
+        return named(arrays)
 
     dataset = tf.data.Dataset.from_generator(
         this_epoch, output_signature=tf.TensorSpec((), tf.int64)

@@ -38,7 +38,9 @@ class Distiller(BackendStep, keras.Model):
     save the student: `distiller.student.save(...)`.
 
     Args:
-        teacher: `BertMaskedLM`, or a model with the same dicts and a `head`.
+        teacher: `BertMaskedLM`, or a model with the same dicts and a `head`;
+            where no term needs the vocabulary, a `BertBackbone` too, on the
+            batches of `keras_kd.token_batches`.
         student: Likewise, with the teacher's vocabulary.
         loss_terms: Dict of str to `LossTerm`, as from `distilbert_losses`.
         loss_weights: Dict of str to float >= 0, held in variables; default 1
@@ -53,8 +55,9 @@ class Distiller(BackendStep, keras.Model):
 
     Raises:
         ValueError: If vocabularies differ, if a term cannot compare the two
-            models, if weights and terms do not match, or if `micro_batches`
-            is below 1; on `fit`, if it does not divide the batch.
+            models or needs a head that one does not have, if weights and
+            terms do not match, or if `micro_batches` is below 1; on `fit`, if
+            it does not divide the batch.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Distiller(BackendStep, keras.Model):
         # Of the student's precision, so that `compile` scales a float16 loss.
         super().__init__(**{"dtype": student.dtype_policy, **kwargs})
         check_pair(teacher, student, loss_terms)
+        check_heads(teacher, student, loss_terms)
         loss_weights = loss_weights or dict.fromkeys(loss_terms, 1.0)
         check_weights(loss_terms, loss_weights)
         if micro_batches < 1:
@@ -120,9 +124,11 @@ class Distiller(BackendStep, keras.Model):
         In training its `draws`, (B, T) in [0, 1), decide which tokens have
         soft targets where not all have.
         """
-        if sample_weight is None:
-            sample_weight = ops.ones(ops.shape(y), "float32")
-        batch = {"x": x, "y": y, "sample_weight": sample_weight}
+        batch = {"x": x}
+        if y is not None:  # else there is nothing but text
+            if sample_weight is None:
+                sample_weight = ops.ones(ops.shape(y), "float32")
+            batch |= {"y": y, "sample_weight": sample_weight}
         if training:
             batch["draws"] = keras.random.uniform(
                 ops.shape(x["padding_mask"]),
@@ -153,8 +159,13 @@ class Distiller(BackendStep, keras.Model):
         Returns:
             Pair: Σ share · weight · term, and (terms,), each share · term.
         """
-        teacher = {**teacher_outputs, "head": self.teacher.head}
-        student = {**student_outputs, "head": self.student.head}
+        teacher, student = (
+            {**outputs, "head": getattr(model, "head", None)}
+            for model, outputs in (
+                (self.teacher, teacher_outputs),
+                (self.student, student_outputs),
+            )
+        )
         if shares is None:
             shares = ops.ones(len(self.loss_terms), "float32")
         shares = {name: shares[i] for i, name in enumerate(self.loss_terms)}
@@ -221,7 +232,8 @@ class Distiller(BackendStep, keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Metrics of `compile`, on the logits, and the terms."""
-        return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
+        logits = y_pred.get("logits")  # None of an encoder without a head
+        return super().compute_metrics(x, y, logits, sample_weight)
 
     def get_metrics_result(self):
         """All logs; `loss` is the weighted sum of the terms as logged."""
@@ -270,6 +282,22 @@ def check_pair(teacher, student, loss_terms):
         )
     for term in loss_terms.values():
         term.build_for(theirs, ours)
+
+
+def check_heads(teacher, student, loss_terms):
+    """Refuses a term of the vocabulary where there is nothing to score it."""
+    needing = [
+        name
+        for name, term in loss_terms.items()
+        if isinstance(term, VocabularyTerm)
+    ]
+    for role, model in (("teacher", teacher), ("student", student)):
+        if needing and getattr(model, "head", None) is None:
+            raise ValueError(
+                f"`{role}` must have a masked-LM head for the terms "
+                f"{needing}: leave them out to compare hidden states alone. "
+                f"Received: {type(model).__name__}"
+            )
 
 
 def check_weights(loss_terms, loss_weights):

@@ -54,7 +54,7 @@ class JaxStep:
 
     def gradients_of(self, state, batch, shares=None):
         """Teacher once, outside the gradient; student once; terms."""
-        x, y, sample_weight = (batch[n] for n in ("x", "y", "sample_weight"))
+        x, y, sample_weight = map(batch.get, ("x", "y", "sample_weight"))
         with self.variables_as(state):
             teacher_outputs = self.call_teacher(x)
 

@@ -23,7 +23,7 @@ class TensorFlowStep:
 
     def gradients_of(self, batch, shares=None):
         """Teacher once, outside the tape; student once; terms; gradients."""
-        x, y, sample_weight = (batch[n] for n in ("x", "y", "sample_weight"))
+        x, y, sample_weight = map(batch.get, ("x", "y", "sample_weight"))
         teacher_outputs = self.call_teacher(x)
         with tf.GradientTape() as tape:
             outputs = self(x, training=True)

@@ -2,5 +2,6 @@
 
 from keras_kd.evaluation.compare import compare
 from keras_kd.evaluation.evaluate import evaluate, evaluate_unigram
+from keras_kd.evaluation.similarity import evaluate_similarity
 
-__all__ = ["compare", "evaluate", "evaluate_unigram"]
+__all__ = ["compare", "evaluate", "evaluate_similarity", "evaluate_unigram"]

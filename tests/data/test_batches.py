@@ -2,7 +2,7 @@ import string
 
 import numpy as np
 import pytest
-from keras_kd.data.batches import masked_lm_batches
+from keras_kd.data.batches import masked_lm_batches, token_batches
 from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs
 from keras_kd.data.token_store import TokenStore
 from keras_kd.data.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
@@ -262,3 +262,31 @@ def test_rate_and_seed_out_of_range_are_refused(store, tokenizer):
         masked_lm_batches(store, tokenizer, 5, seed=-1)
     with pytest.raises(ValueError, match="`smoothing` must be 0 or more"):
         masked_lm_batches(store, tokenizer, 5, smoothing=-1)
+
+
+def test_token_batches_are_the_blocks_as_they_are(store, tokenizer):
+    batches = token_batches(store, tokenizer, 7, shuffle=False)
+    rows = []
+    for (x,) in batches:
+        assert set(x) == {"token_ids", "segment_ids", "padding_mask"}
+        assert x["token_ids"].shape == (7, store.block_length)
+        there = np.asarray(x["padding_mask"]).any(axis=1)
+        rows.extend(np.asarray(x["token_ids"])[there])
+        np.testing.assert_array_equal(
+            x["padding_mask"],
+            (np.asarray(x["token_ids"]) != tokenizer.pad_id) * there[:, None],
+        )
+        assert not np.any(x["segment_ids"])
+    np.testing.assert_array_equal(rows, store.blocks)
+
+
+def test_token_batches_come_in_the_order_of_the_masked_ones(store, tokenizer):
+    plain = token_batches(store, tokenizer, 4, seed=3)
+    masked = masked_lm_batches(store, tokenizer, 4, seed=3)
+    for _ in range(2):  # epochs
+        for (x,), (masked_x, y, weights) in zip(plain, masked, strict=True):
+            ids = np.array(masked_x["token_ids"])
+            rows, columns = np.nonzero(weights)
+            places = np.asarray(masked_x["mask_positions"])[rows, columns]
+            ids[rows, places] = np.asarray(y)[rows, columns]
+            np.testing.assert_array_equal(x["token_ids"], ids)

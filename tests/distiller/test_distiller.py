@@ -306,3 +306,42 @@ def test_bfloat16_follows_float32_for_two_hundred_steps(tiny_config, batches):
         losses.append(history["loss"])
     assert losses[0][-1] < 0.9 * losses[0][0]
     np.testing.assert_allclose(*losses, rtol=0.01)
+
+
+def make_headless(tiny_config, **arguments):
+    teacher = kd.BertBackbone(tiny_config.with_layers(3), seed=0)
+    student = kd.BertBackbone(tiny_config.with_layers(1), seed=1)
+    terms = {"hidden_state": kd.HiddenStateTerm()}
+    distiller = kd.Distiller(teacher, student, terms, **arguments)
+    distiller.compile(keras.optimizers.Adam(1e-2), jit_compile=JIT)
+    return distiller
+
+
+@pytest.mark.parametrize("micro_batches", [1, 2])
+def test_encoders_without_heads_learn_each_other_s_states(
+    tiny_config, store, tokenizer, micro_batches
+):
+    distiller = make_headless(tiny_config, micro_batches=micro_batches)
+    batches = kd.token_batches(store, tokenizer, 8)
+    held_out = kd.token_batches(store, tokenizer, 8, shuffle=False)
+    before = kd.evaluate_similarity(
+        distiller.student, distiller.teacher, held_out
+    )
+    logs = distiller.evaluate(held_out, return_dict=True, verbose=0)
+    np.testing.assert_allclose(
+        logs["hidden_state"], 1 - before["hidden_state_cosine"], atol=1e-5
+    )
+    history = distiller.fit(batches, epochs=3, verbose=0).history
+    assert set(history) == {"loss", "hidden_state"}
+    after = kd.evaluate_similarity(
+        distiller.student, distiller.teacher, held_out
+    )
+    gained = after["hidden_state_cosine"] - before["hidden_state_cosine"]
+    assert gained > 0.1
+
+
+def test_a_term_of_the_vocabulary_asks_for_heads(tiny_config):
+    model = kd.BertMaskedLM(tiny_config)
+    for pair in ((model, model.backbone), (model.backbone, model)):
+        with pytest.raises(ValueError, match="masked-LM head.*'soft_target'"):
+            kd.Distiller(*pair, **kd.distilbert_losses())

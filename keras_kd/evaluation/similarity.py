@@ -1,0 +1,85 @@
+"""evaluate_similarity: how near an encoder's states are to its teacher's."""
+
+import numpy as np
+from keras import ops
+
+
+def evaluate_similarity(student, teacher, batches, pooling="mean"):
+    """Compares what two encoders make of the same held-out text.
+
+    Args:
+        student: `BertBackbone`, or a task model over one.
+        teacher: Likewise, as wide as the student.
+        batches: Dataset of `keras_kd.token_batches` without shuffling, or
+            any that yields the dict of inputs first.
+        pooling: How a text's states become its embedding: "mean" over its
+            real tokens, or "cls", its first one.
+
+    Returns:
+        Dict of `hidden_state_cosine`, the mean over real tokens of the cosine
+        between the last hidden states; `embedding_cosine`, the mean over
+        texts of that between embeddings; and `similarity_correlation`,
+        Pearson's r between both encoders' cosines of all pairs of different
+        texts: whether what is alike for the teacher is for the student.
+
+    Raises:
+        ValueError: If `pooling` is unknown, if widths differ, or if there are
+            fewer than three texts.
+    """
+    if pooling not in ("mean", "cls"):
+        raise ValueError(
+            f"`pooling` must be 'mean' or 'cls'. Received: {pooling!r}"
+        )
+    widths = [model.config.hidden_dim for model in (teacher, student)]
+    if widths[0] != widths[1]:
+        raise ValueError(
+            "`student` must have the teacher's `hidden_dim` to be compared. "
+            f"Expected: {widths[0]}. Received: {widths[1]}"
+        )
+    token_cosines, embeddings = [], []
+    for x, *_ in batches:
+        mask = ops.convert_to_numpy(x["padding_mask"]).astype(bool)
+        there = mask.any(axis=1)
+        states = [last_states(model, x)[there] for model in (teacher, student)]
+        mask = mask[there]
+        token_cosines.append(cosine(*states)[mask])
+        embeddings.append([pool(s, mask, pooling) for s in states])
+    theirs, ours = (np.concatenate(e) for e in zip(*embeddings, strict=True))
+    if len(theirs) < 3:
+        raise ValueError(
+            "`batches` must hold at least 3 texts to be compared. "
+            f"Received: {len(theirs)}"
+        )
+    pairs = np.triu_indices(len(theirs), k=1)
+    alike = [(unit(e) @ unit(e).T)[pairs] for e in (theirs, ours)]
+    return {
+        "hidden_state_cosine": float(np.concatenate(token_cosines).mean()),
+        "embedding_cosine": float(cosine(theirs, ours).mean()),
+        "similarity_correlation": float(np.corrcoef(*alike)[0, 1]),
+    }
+
+
+def last_states(model, x):
+    """The last hidden states of a batch, (B, T, D) float32, dropout off."""
+    backbone = getattr(model, "backbone", model)
+    outputs = backbone(x, training=False)
+    states = ops.cast(outputs["hidden_states"][-1], "float32")
+    return ops.convert_to_numpy(states)
+
+
+def pool(states, mask, pooling):
+    """(B, T, D) and (B, T) to (B, D)."""
+    if pooling == "cls":
+        return states[:, 0]
+    weights = mask[:, :, None].astype("float32")
+    return (states * weights).sum(axis=1) / weights.sum(axis=1)
+
+
+def unit(values):
+    """Of length 1 over the last axis."""
+    return values / np.linalg.norm(values, axis=-1, keepdims=True)
+
+
+def cosine(a, b):
+    """Cosine over the last axis."""
+    return (unit(a) * unit(b)).sum(axis=-1)
