@@ -12,14 +12,28 @@ from keras_kd.data import (
     masked_lm_batches,
     read_documents,
     smoothed_token_probs,
+    token_batches,
 )
 from keras_kd.layers import (
     BertEmbeddings,
     EncoderLayer,
     LayerDrop,
     MaskedLMHead,
+    MeanPooling,
 )
-from keras_kd.models import PRESETS, BertBackbone, BertConfig, BertMaskedLM
+from keras_kd.models import (
+    PRESETS,
+    BertBackbone,
+    BertClassifier,
+    BertConfig,
+    BertMaskedLM,
+)
+from keras_kd.checkpoints import (
+    load_checkpoint,
+    load_tokenizer,
+    save_checkpoint,
+    to_keras_hub,
+)
 from keras_kd.losses import (
     AttentionTerm,
     HiddenStateCosine,
@@ -54,7 +68,12 @@ from keras_kd.callbacks import (
     ScheduleTemperature,
 )
 from keras_kd.metrics import Perplexity, TeacherAgreement
-from keras_kd.evaluation import compare, evaluate, evaluate_unigram
+from keras_kd.evaluation import (
+    compare,
+    evaluate,
+    evaluate_similarity,
+    evaluate_unigram,
+)
 from keras_kd.export import export_student
 from keras_kd.runtime import choose_jit_compile, choose_precision, doctor
 
@@ -65,14 +84,21 @@ __all__ = [
     "masked_lm_batches",
     "read_documents",
     "smoothed_token_probs",
+    "token_batches",
     "BertEmbeddings",
     "EncoderLayer",
     "LayerDrop",
     "MaskedLMHead",
+    "MeanPooling",
     "PRESETS",
     "BertBackbone",
+    "BertClassifier",
     "BertConfig",
     "BertMaskedLM",
+    "load_checkpoint",
+    "load_tokenizer",
+    "save_checkpoint",
+    "to_keras_hub",
     "AttentionTerm",
     "HiddenStateCosine",
     "HiddenStateMSE",
@@ -102,6 +128,7 @@ __all__ = [
     "TeacherAgreement",
     "compare",
     "evaluate",
+    "evaluate_similarity",
     "evaluate_unigram",
     "export_student",
     "choose_jit_compile",

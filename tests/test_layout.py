@@ -15,6 +15,7 @@ ARROWS = {
     "data": {"runtime"},
     "layers": {"runtime"},
     "models": {"layers"},
+    "checkpoints": {"models", "data", "runtime", "whole_folder"},
     "losses": {"runtime"},
     "distiller": {"losses", "runtime"},
     "optimizers": set(),
@@ -22,7 +23,15 @@ ARROWS = {
     "metrics": set(),
     "initialization": {"models", "losses", "metrics"},
     "evaluation": {"metrics", "losses", "data", "initialization"},
-    "export": {"models", "data", "checkpoints", "runtime"},
+    "export": {
+        "layers",
+        "models",
+        "data",
+        "checkpoints",
+        "runtime",
+        "whole_folder",
+    },
+    "whole_folder": set(),
     "runtime": set(),
 }
 TENSORFLOW_ROOMS = {"data", "export", "runtime"}

@@ -1,26 +1,44 @@
-"""export_student: a folder that Keras and TensorFlow Serving open."""
+"""export_student: a folder that Keras, TensorFlow and others open."""
 
 import json
-import os
 import pathlib
-import shutil
-import tempfile
 
 import keras
-import numpy as np
-from keras_kd.export.model_card import model_card
+from keras_kd.checkpoints import save_checkpoint
+from keras_kd.export.extras import import_extra
+from keras_kd.export.litert_model import write_litert, write_litert_int8
+from keras_kd.export.model_card import hugging_face_card, model_card
+from keras_kd.export.onnx_file import write_onnx
+from keras_kd.export.openvino_model import write_openvino
+from keras_kd.export.saved_model import write_saved_model
+from keras_kd.models import BertBackbone
 from keras_kd.runtime import import_tensorflow
+from keras_kd.whole_folder import whole_folder
 
-FILES = (
+# What each format writes.
+FORMATS = {
+    "keras": "student.keras",
+    "saved_model": "saved_model",
+    "hugging_face": "hugging_face",
+    "onnx": "model.onnx",
+    "openvino": "openvino",
+    "litert": "model.tflite",
+    "litert_int8": "model_int8.tflite",
+}
+# Modules that a format needs, of the extra of its name.
+EXTRAS = {
+    "onnx": ("onnx", "tf2onnx", "onnxruntime"),
+    "openvino": ("openvino",),
+    "litert": ("ai_edge_litert",),
+    "litert_int8": ("ai_edge_litert",),
+}
+OTHER_FILES = (
     "README.md",
     "metrics.json",
-    "saved_model",
-    "student.keras",
     "tokenizer.json",
     "tokenizer_config.json",
     "vocab.txt",
 )
-TOLERANCE = 1e-4
 
 
 def export_student(
@@ -30,15 +48,20 @@ def export_student(
     metrics=None,
     description="",
     overwrite=False,
+    formats=("keras", "saved_model"),
+    depths=(),
+    held_out=None,
+    length=128,
+    pooling="mean",
 ):
-    """Writes the student as `.keras`, SavedModel, tokenizer files and card.
+    """Writes the student in one format or several, tokenizer files and card.
 
-    The SavedModel is loaded again and compared with the Keras model before
-    anything appears under `folder`: everything is written beside and moved
-    in when it is whole.
+    Every file that computes is run and compared with the Keras model before
+    anything appears under `folder`: all is written beside and moved in when
+    it is whole.
 
     Args:
-        student: `BertMaskedLM`.
+        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
         folder: Str or path. May exist; other files in it stay.
         tokenizer: `WordPieceTokenizer` of the student.
         metrics: Dict of model name to the dict of `evaluate`, for
@@ -46,18 +69,33 @@ def export_student(
         description: Str for the card: how the student was trained.
         overwrite: Bool. Whether files of the export's names that are there
             (README.md, metrics.json, saved_model, ...) may be replaced.
+        formats: Names out of `keras_kd.export.FORMATS`: "keras",
+            "saved_model", "hugging_face"; "onnx", "openvino", "litert" and
+            "litert_int8" with the extras of these names.
+        depths: List of lists of encoder layers, for the SavedModel: each
+            becomes a signature "depth_<layers>" that runs those layers alone,
+            of the same variables. For an encoder trained with LayerDrop.
+        held_out: Dataset of batches of held-out text, as of
+            `masked_lm_batches` or `token_batches`, that "litert_int8" is
+            checked on.
+        length: Int (T), of LiteRT files, which take no other; at most the
+            student's longest.
+        pooling: "mean" or "cls", of a bare encoder's "hugging_face", for
+            `sentence-transformers`.
 
     Returns:
         The folder, a `pathlib.Path`.
 
     Raises:
-        ValueError: If tokenizer and student have different vocabularies, or
-            the tokenizer is not one that a SavedModel can hold.
+        ValueError: If a format is unknown, tokenizer and student have
+            different vocabularies, or the tokenizer is not one that a
+            SavedModel can hold.
+        ImportError: If a format's extra is not installed.
         FileExistsError: If there is an export already, or a file of a name
             that it needs.
         OSError: If the folder cannot be written; nothing is left in it.
-        RuntimeError: If the SavedModel does not compute what Keras does, or
-            Keras does not run on TensorFlow.
+        RuntimeError: If a file does not compute what Keras does, or Keras
+            does not run on TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
@@ -66,94 +104,68 @@ def export_student(
             f"Received: KERAS_BACKEND={keras.backend.backend()}"
         )
     tf = import_tensorflow("`export_student`")
+    _check(student, tokenizer, formats, held_out, length)
+    folder = pathlib.Path(folder)
+    writers = {
+        "keras": student.save,
+        "saved_model": lambda path: write_saved_model(
+            student, tokenizer, path, depths
+        ),
+        "hugging_face": lambda path: save_checkpoint(
+            student,
+            path,
+            tokenizer,
+            pooling=pooling if isinstance(student, BertBackbone) else None,
+            card=hugging_face_card(student, metrics, folder.name, description),
+        ),
+        "onnx": lambda path: write_onnx(student, path),
+        "openvino": lambda path: write_openvino(student, path),
+        "litert": lambda path: write_litert(student, path, length),
+        "litert_int8": lambda path: write_litert_int8(
+            student, path, length, held_out
+        ),
+    }
+    names = [*(FORMATS[name] for name in formats), *OTHER_FILES]
+    with whole_folder(folder, names, overwrite) as beside:
+        tokenizer.save(beside)
+        for name in formats:
+            try:
+                writers[name](beside / FORMATS[name])
+            except tf.errors.OpError as error:  # a full disk, says TensorFlow
+                raise OSError(str(error)) from error
+        card = model_card(student, formats, metrics, folder.name, description)
+        (beside / "README.md").write_text(card, "utf-8")
+        text = json.dumps(metrics or {}, indent=2) + "\n"
+        (beside / "metrics.json").write_text(text, "utf-8")
+    return folder
+
+
+def _check(student, tokenizer, formats, held_out, length):
+    """Refuses what would fail after long work."""
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown or not formats:
+        raise ValueError(
+            f"`formats` must be out of {list(FORMATS)}. Received: "
+            f"{list(formats)}"
+        )
     if tokenizer.vocabulary_size != student.config.vocabulary_size:
         raise ValueError(
             "`tokenizer` must have the student's vocabulary of "
             f"{student.config.vocabulary_size} tokens. "
             f"Received: {tokenizer.vocabulary_size}"
         )
-    folder = pathlib.Path(folder)
-    there = [name for name in FILES if (folder / name).exists()]
-    if there and not overwrite:
-        raise FileExistsError(
-            "`folder` must not hold an export or files of its names, or be "
-            f"given with overwrite=True. Received: {folder}, with {there}"
+    if "litert_int8" in formats and held_out is None:
+        raise ValueError(
+            "`held_out` must be batches of held-out text, which 'litert_int8' "
+            "is checked on. Received: None"
         )
-    beside = None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        beside = pathlib.Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
-        student.save(beside / "student.keras")
-        tokenizer.save(beside)
-        _write_saved_model(student, tokenizer, beside / "saved_model")
-        _check_saved_model(student, beside / "saved_model")
-        card = model_card(student, metrics, folder.name, description)
-        (beside / "README.md").write_text(card, "utf-8")
-        text = json.dumps(metrics or {}, indent=2) + "\n"
-        (beside / "metrics.json").write_text(text, "utf-8")
-        _move_in(beside, folder)
-    except (OSError, tf.errors.OpError) as error:
-        raise OSError(
-            f"`folder` could not be written: {folder}: {error}"
-        ) from error
-    finally:
-        if beside is not None:
-            shutil.rmtree(beside, ignore_errors=True)
-    return folder
-
-
-def _write_saved_model(student, tokenizer, path):
-    # Here, so that on another backend nothing has imported TensorFlow.
-    from keras_kd.export.in_graph_tokenizer import InGraphTokenizer
-    from keras_kd.export.signatures import (
-        text_signatures,
-        token_ids_signature,
-    )
-
-    archive = keras.export.ExportArchive()
-    archive.track(student)
-    function, signature = token_ids_signature(student)
-    archive.add_endpoint("serving_default", function, signature)
-    archive.tokenizer = InGraphTokenizer(tokenizer)
-    functions = text_signatures(student, tokenizer, archive.tokenizer)
-    for name, (function, signature) in functions.items():
-        archive.add_endpoint(name, function, signature)
-    archive.write_out(str(path), verbose=False)
-
-
-def _check_saved_model(student, path):
-    """Compares the written signature with Keras on fixed random ids."""
-    random = np.random.default_rng(0)
-    length = min(16, student.config.max_sequence_length)
-    inputs = {
-        tensor.name: np.zeros((2, length), "int32") for tensor in student.inputs
-    }
-    inputs["token_ids"] += random.integers(
-        0, student.config.vocabulary_size, (2, length), dtype="int32"
-    )
-    inputs["padding_mask"] += 1
-    inputs["mask_positions"] = np.array([[1, 2], [3, 0]], "int32")
-    expected = keras.ops.convert_to_numpy(student(inputs)["logits"])
-    tf = import_tensorflow("`export_student`")
-    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
-    tensors = {name: tf.constant(value) for name, value in inputs.items()}
-    received = serve(**tensors)["logits"].numpy()
-    difference = float(np.abs(expected - received).max())
-    if not difference <= TOLERANCE:
-        raise RuntimeError(
-            "The SavedModel must give Keras's logits within "
-            f"{TOLERANCE}. Received: a difference of {difference}"
+    longest = student.config.max_sequence_length
+    fixed = {"litert", "litert_int8"} & set(formats)
+    if fixed and not 1 <= length <= longest:
+        raise ValueError(
+            f"`length` must be from 1 to the student's {longest} positions. "
+            f"Received: {length}"
         )
-
-
-def _move_in(beside, folder):
-    """Moves every entry into place; what it replaces goes away after."""
-    for entry in sorted(beside.iterdir()):
-        target = folder / entry.name
-        old = None
-        if target.is_dir():
-            old = pathlib.Path(tempfile.mkdtemp(prefix=".old-", dir=folder))
-            os.replace(target, old / target.name)
-        os.replace(entry, target)
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
+    for name in formats:
+        for module in EXTRAS.get(name, ()):
+            import_extra(module, name.removesuffix("_int8"))

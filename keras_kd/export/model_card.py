@@ -1,9 +1,11 @@
-"""The model card: what the exported folder holds and what it is worth."""
+"""The model card: what an exported folder holds and what it is worth."""
+
+from keras_kd.models import BertClassifier, BertMaskedLM
 
 _CARD = """\
 ---
-library_name: keras
-pipeline_tag: fill-mask
+library_name: {library}
+pipeline_tag: {task}
 tags: [bert, keras, keras_kd, knowledge-distillation]
 ---
 # {name}
@@ -12,41 +14,63 @@ A BERT encoder with {num_layers} layers of width {hidden_dim}, {parameters:,}
 parameters, a vocabulary of {vocabulary_size:,} tokens and room for
 {max_sequence_length} of them, made with keras_kd. {description}
 
-## Files
-| file | opens in |
-| --- | --- |
-| `student.keras` | Keras: `keras_kd` imported, `keras.saving.load_model` |
-| `saved_model/` | TensorFlow; signatures below |
-| `vocab.txt`, `tokenizer.json`, `tokenizer_config.json` | Hugging Face \
-`tokenizers`, `keras_kd.WordPieceTokenizer.load` |
-| `metrics.json` | the figures below |
-
-## Use
-```python
-import tensorflow as tf
-import tensorflow_text  # only for the signatures that take text
-
-model = tf.saved_model.load("saved_model")
-filled = model.signatures["fill_mask"](tf.constant(["The [MASK] of a list."]))
-print(filled["tokens"][0, 0], filled["scores"][0, 0])
-vectors = model.signatures["embed"](tf.constant(["a text", "another"]))
-```
-`serving_default` takes {inputs} and gives `logits` at `mask_positions`.
-
+{body}
 ## Measured
 {measured}
 
 Not tested on Apple Metal.
 """
 
+# Row of the table of files, by the format that writes it.
+_FILES = {
+    "keras": "| `student.keras` | Keras: `keras_kd` imported, "
+    "`keras.saving.load_model` |",
+    "saved_model": "| `saved_model/` | TensorFlow; signatures below |",
+    "hugging_face": "| `hugging_face/` | `transformers`, "
+    "`keras_kd.load_checkpoint` |",
+    "onnx": "| `model.onnx` | ONNX Runtime and others |",
+    "openvino": "| `openvino/` | OpenVINO; checked in float32, it may choose "
+    "bfloat16 itself |",
+    "litert": "| `model.tflite` | LiteRT; one text of a fixed length |",
+    "litert_int8": "| `model_int8.tflite` | the same with 8-bit weights |",
+}
+_SAVED_MODEL_USE = """\
+## Use
+```python
+import tensorflow as tf
+import tensorflow_text  # only for the signatures that take text
+
+model = tf.saved_model.load("saved_model")
+texts = tf.constant(["a text", "another"])
+{task_use}vectors = model.signatures["embed"](texts)["embedding"]
+```
+`serving_default` takes {inputs} and gives {outputs}.
+
+"""
+_TASK_USE = {
+    BertMaskedLM: """\
+filled = model.signatures["fill_mask"](tf.constant(["The [MASK] of a list."]))
+print(filled["tokens"][0, 0], filled["scores"][0, 0])
+""",
+    BertClassifier: """\
+found = model.signatures["classify"](texts)
+print(found["label"], found["scores"])
+""",
+}
+_TASKS = {
+    BertMaskedLM: "fill-mask",
+    BertClassifier: "text-classification",
+}
+
 _FIGURES = ("masked_cross_entropy", "perplexity", "top1", "top5", "teacher_kl")
 
 
-def model_card(student, metrics, name, description=""):
-    """The card's text.
+def model_card(student, formats, metrics, name, description=""):
+    """The card of an export.
 
     Args:
-        student: `BertMaskedLM`.
+        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
+        formats: Names of the formats that were written.
         metrics: Dict of model name to the dict of `evaluate`, or None.
         name: Str, the title.
         description: Str, how it was trained.
@@ -54,13 +78,54 @@ def model_card(student, metrics, name, description=""):
     Returns:
         Markdown, str.
     """
+    rows = [
+        "## Files",
+        "| file | opens in |",
+        "| --- | --- |",
+        *(_FILES[name] for name in formats),
+        "| `vocab.txt`, `tokenizer.json`, `tokenizer_config.json` | Hugging "
+        "Face `tokenizers`, `keras_kd.WordPieceTokenizer.load` |",
+        "| `metrics.json` | the figures below |",
+    ]
+    body = "\n".join(rows) + "\n\n"
+    if "saved_model" in formats:
+        inputs = [f"`{tensor.name}`" for tensor in student.inputs]
+        outputs = "`last_hidden_state` and `embedding`"
+        if isinstance(student, BertMaskedLM):
+            outputs = "`logits` at `mask_positions`"
+        elif isinstance(student, BertClassifier):
+            outputs = "`logits`"
+        body += _SAVED_MODEL_USE.format(
+            task_use=_TASK_USE.get(type(student), ""),
+            inputs=", ".join(inputs),
+            outputs=outputs,
+        )
+    return _fill(student, "keras", body, metrics, name, description)
+
+
+def hugging_face_card(student, metrics, name, description=""):
+    """The card of a folder for `transformers`; arguments as `model_card`."""
+    auto = {
+        BertMaskedLM: "AutoModelForMaskedLM",
+        BertClassifier: "AutoModelForSequenceClassification",
+    }.get(type(student), "AutoModel")
+    body = (
+        "## Use\n```python\nfrom transformers import AutoTokenizer, "
+        f'{auto}\n\nmodel = {auto}.from_pretrained("folder")\n'
+        'tokenizer = AutoTokenizer.from_pretrained("folder")\n```\n\n'
+    )
+    return _fill(student, "transformers", body, metrics, name, description)
+
+
+def _fill(student, library, body, metrics, name, description):
     config = student.config
-    names = [f"`{tensor.name}`" for tensor in student.inputs]
     return _CARD.format(
+        library=library,
+        task=_TASKS.get(type(student), "feature-extraction"),
         name=name,
         description=description,
+        body=body,
         parameters=student.count_params(),
-        inputs=", ".join(names),
         measured=_table(metrics) if metrics else "Nothing was handed over.",
         num_layers=config.num_layers,
         hidden_dim=config.hidden_dim,

@@ -1,46 +1,50 @@
 """Signatures of the SavedModel: token ids in, or text in."""
 
 import tensorflow as tf
+from keras_kd.layers import MeanPooling
+from keras_kd.models import BertClassifier, BertMaskedLM
 
 TOP_K = 5
 
 
-def token_ids_signature(student):
-    """The model itself: its dict of ids in, logits at `mask_positions` out.
+def token_ids_signature(model):
+    """Ids in, outputs out, for batches and lengths of any size.
 
     Args:
-        student: `BertMaskedLM`.
+        model: From `serving_model`.
 
     Returns:
         Pair of function and input signature, for `ExportArchive`.
     """
     signature = {
         tensor.name: tf.TensorSpec((None, None), tf.int32, tensor.name)
-        for tensor in student.inputs
+        for tensor in model.inputs
     }
 
     def serve(inputs):
-        return {"logits": student(inputs, training=False)["logits"]}
+        return model(inputs, training=False)
 
     return serve, [signature]
 
 
 def text_signatures(student, tokenizer, in_graph):
-    """Text in: what stands for [MASK], and an embedding of the text.
+    """Text in: what the student is for, and an embedding of the text.
 
     Texts are cut at the student's longest sequence.
 
     Args:
-        student: `BertMaskedLM`.
+        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
         tokenizer: `WordPieceTokenizer`.
         in_graph: `InGraphTokenizer` of it.
 
     Returns:
         Dict of name to pair of function and input signature:
-        `fill_mask`, text (B,) to `tokens` and `scores` (B, M, 5), best first,
-        M the most [MASK]s in a text of the batch, "" and 0 where a text has
-        fewer; `embed`, text (B,) to `embedding` (B, D), the mean of the last
-        hidden states, of length 1.
+        `fill_mask` of a masked LM, text (B,) to `tokens` and `scores`
+        (B, M, 5), best first, M the most [MASK]s in a text of the batch, ""
+        and 0 where a text has fewer; `classify` of a classifier, text (B,) to
+        `label` (B,), the name of the best class, and `scores` (B, C), the
+        probability of each; `embed`, text (B,) to `embedding` (B, D), the
+        mean of the last hidden states, of length 1.
     """
     vocabulary = tokenizer.vocabulary
     longest = student.config.max_sequence_length
@@ -74,15 +78,26 @@ def text_signatures(student, tokenizer, in_graph):
             "scores": tf.where(there[:, :, None], scores, 0.0),
         }
 
+    def classify(text):
+        inputs, _ = batch_of(text)
+        logits = student(inputs, training=False)["logits"]
+        names = tf.constant(student.class_names)
+        return {
+            "label": tf.gather(names, tf.argmax(logits, axis=-1)),
+            "scores": tf.nn.softmax(logits),
+        }
+
+    pooling = MeanPooling()
+
     def embed(text):
         inputs, _ = batch_of(text)
         states = student(inputs, training=False)["hidden_states"][-1]
-        weights = tf.cast(inputs["padding_mask"], states.dtype)[:, :, None]
-        mean = tf.reduce_sum(states * weights, 1) / tf.reduce_sum(weights, 1)
-        return {"embedding": tf.math.l2_normalize(mean, axis=-1)}
+        return {"embedding": pooling(states, inputs["padding_mask"])}
 
+    functions = {"embed": embed}
+    if isinstance(student, BertMaskedLM):
+        functions["fill_mask"] = fill_mask
+    if isinstance(student, BertClassifier):
+        functions["classify"] = classify
     signature = [tf.TensorSpec((None,), tf.string, "text")]
-    return {
-        "fill_mask": (fill_mask, signature),
-        "embed": (embed, signature),
-    }
+    return {name: (f, signature) for name, f in functions.items()}

@@ -3,6 +3,7 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 
 import keras_kd as kd
 import keras
@@ -12,7 +13,7 @@ import pytest
 # The function has its module's name.
 MODULE = sys.modules["keras_kd.export.export_student"]
 
-FILES = set(MODULE.FILES)
+FILES = {"student.keras", "saved_model", *MODULE.OTHER_FILES}
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_another_vocabulary_is_refused(student, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("step", ["_write_saved_model", "model_card"])
+@pytest.mark.parametrize("step", ["write_saved_model", "model_card"])
 def test_a_full_disk_leaves_nothing_half_written(
     student, tmp_path, tokenizer, monkeypatch, step
 ):
@@ -144,7 +145,7 @@ def test_a_read_only_disk_is_named_and_what_is_there_stays(
     def read_only(*_, **__):  # as root one may write where others may not
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(MODULE.tempfile, "mkdtemp", read_only)
+    monkeypatch.setattr(tempfile, "mkdtemp", read_only)
     with pytest.raises(OSError, match="`folder` could not be written.*Read-on"):
         kd.export_student(student, tmp_path, tokenizer)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
@@ -174,7 +175,7 @@ def test_a_failing_export_leaves_the_old_one_whole(
     def differs(*_):
         raise RuntimeError("differs")
 
-    monkeypatch.setattr(MODULE, "_check_saved_model", differs)
+    monkeypatch.setattr(MODULE, "write_saved_model", differs)
     other = kd.BertMaskedLM(tiny_config, seed=1)
     with pytest.raises(RuntimeError, match="differs"):
         kd.export_student(other, folder, tokenizer, overwrite=True)
@@ -204,10 +205,58 @@ def test_a_folder_that_cannot_be_made_is_named(student, tokenizer, tmp_path):
         kd.export_student(student, blocked / "out", tokenizer)
 
 
-def test_a_saved_model_that_differs_is_not_kept(
-    student, tokenizer, tmp_path, monkeypatch
+def test_formats_are_checked_before_any_work(student, tokenizer, tmp_path):
+    for arguments, message in (
+        ({"formats": ["pdf"]}, "`formats` must be out of.*'pdf'"),
+        ({"formats": []}, "`formats` must be out of"),
+        ({"formats": ["litert_int8"]}, "`held_out` must be batches"),
+        ({"formats": ["litert"], "length": 99}, "`length` must be.* 16 pos"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kd.export_student(student, tmp_path / "out", tokenizer, **arguments)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", MODULE.EXTRAS)
+def test_a_format_without_its_extra_says_what_to_install(
+    student, tokenizer, tmp_path, monkeypatch, name
 ):
-    monkeypatch.setattr(MODULE, "TOLERANCE", -1.0)
-    with pytest.raises(RuntimeError, match="must give Keras's logits"):
-        kd.export_student(student, tmp_path / "out", tokenizer)
-    assert list((tmp_path / "out").iterdir()) == []
+    for module in MODULE.EXTRAS[name]:
+        monkeypatch.setitem(sys.modules, module, None)  # not to be imported
+    extra = name.removesuffix("_int8")
+    with pytest.raises(ImportError, match=rf"keras-kd\[{extra}\]"):
+        kd.export_student(
+            student,
+            tmp_path / "out",
+            tokenizer,
+            formats=[name],
+            held_out=[],
+            length=8,
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_for_transformers_is_one_of_the_formats(
+    student, tokenizer, tmp_path
+):
+    kd.export_student(student, tmp_path, tokenizer, formats=["hugging_face"])
+    folder = tmp_path / "hugging_face"
+    assert "library_name: transformers" in (folder / "README.md").read_text()
+    again = kd.load_checkpoint(folder)
+    for name, variable in student.named_variables().items():
+        np.testing.assert_array_equal(again.named_variables()[name], variable)
+    assert not (tmp_path / "saved_model").exists()
+
+
+def test_a_bare_encoder_is_for_sentence_transformers(
+    student, tokenizer, tmp_path
+):
+    kd.export_student(
+        student.backbone,
+        tmp_path,
+        tokenizer,
+        formats=["hugging_face"],
+        pooling="cls",
+    )
+    path = tmp_path / "hugging_face" / "1_Pooling" / "config.json"
+    assert json.loads(path.read_text())["pooling_mode_cls_token"]

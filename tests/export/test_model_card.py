@@ -1,5 +1,5 @@
 import keras_kd as kd
-from keras_kd.export.model_card import model_card
+from keras_kd.export.model_card import hugging_face_card, model_card
 
 
 def test_the_card_states_shape_figures_and_limits(tiny_config):
@@ -8,7 +8,9 @@ def test_the_card_states_shape_figures_and_limits(tiny_config):
         "teacher": {"masked_cross_entropy": 2.0, "perplexity": 7.389},
         "student": {"masked_cross_entropy": 2.5, "teacher_kl": 0.25},
     }
-    card = model_card(student, metrics, "mine", "Trained on cats.")
+    card = model_card(
+        student, ["keras", "onnx"], metrics, "mine", "Trained on cats."
+    )
     assert "# mine" in card
     assert "2 layers of width 16" in card
     assert f"{student.count_params():,}\nparameters" in card
@@ -16,8 +18,34 @@ def test_the_card_states_shape_figures_and_limits(tiny_config):
     assert "| student | 2.500 | - | - | - | 0.250 |" in card
     assert "Trained on cats." in card
     assert "Not tested on Apple Metal." in card
+    assert "| `model.onnx` |" in card
+    assert "saved_model" not in card
 
 
 def test_a_card_without_figures_says_so(tiny_config):
     student = kd.BertMaskedLM(tiny_config, seed=0)
-    assert "Nothing was handed over." in model_card(student, None, "mine")
+    assert "Nothing was handed over." in model_card(
+        student, ["keras"], None, "mine"
+    )
+
+
+def test_a_card_shows_the_signatures_of_its_kind(tiny_config):
+    masked_lm = kd.BertMaskedLM(tiny_config)
+    classifier = kd.BertClassifier(tiny_config, ["a", "b"])
+    for student, task, name in (
+        (masked_lm, "fill-mask", '"fill_mask"'),
+        (classifier, "text-classification", '"classify"'),
+        (masked_lm.backbone, "feature-extraction", '"embed"'),
+    ):
+        card = model_card(student, ["saved_model"], None, "mine")
+        assert f"pipeline_tag: {task}\n" in card
+        assert name in card
+    assert '"fill_mask"' not in card
+
+
+def test_a_card_for_transformers_names_its_class(tiny_config):
+    student = kd.BertMaskedLM(tiny_config)
+    card = hugging_face_card(student, None, "mine", "Trained on cats.")
+    assert "library_name: transformers" in card
+    assert "AutoModelForMaskedLM.from_pretrained" in card
+    assert "Trained on cats." in card

@@ -2,6 +2,7 @@ import keras_kd as kd
 import numpy as np
 import tensorflow as tf
 from keras_kd.export.in_graph_tokenizer import InGraphTokenizer
+from keras_kd.export.serving import serving_model
 from keras_kd.export.signatures import text_signatures, token_ids_signature
 
 
@@ -28,7 +29,7 @@ def test_padding_in_a_batch_does_not_change_a_row(tokenizer, tiny_config):
 
 def test_the_token_signature_has_the_models_inputs(tiny_config):
     student = kd.BertMaskedLM(tiny_config, seed=0)
-    _, (signature,) = token_ids_signature(student)
+    _, (signature,) = token_ids_signature(serving_model(student))
     assert set(signature) == {
         "token_ids",
         "segment_ids",
@@ -38,3 +39,25 @@ def test_the_token_signature_has_the_models_inputs(tiny_config):
     assert all(
         spec.shape.as_list() == [None, None] for spec in signature.values()
     )
+
+
+def test_a_classifier_names_its_labels(tokenizer, tiny_config):
+    student = kd.BertClassifier(tiny_config, ["bad", "good"], seed=0)
+    student.classifier.bias.assign([0.0, 5.0])
+    functions = text_signatures(student, tokenizer, InGraphTokenizer(tokenizer))
+    assert set(functions) == {"classify", "embed"}
+    classify = tf.function(functions["classify"][0])
+    found = classify(tf.constant(["the cat", "a dog ran"]))
+    assert found["label"].numpy().tolist() == [b"good", b"good"]
+    ids = [tokenizer.cls_id, *tokenizer.encode_batch(["the cat"])[0]]
+    ids = np.array([[*ids, tokenizer.sep_id]])
+    logits = student({"token_ids": ids, "padding_mask": np.ones_like(ids)})
+    logits = np.asarray(logits["logits"][0], "float64")
+    expected = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(found["scores"][0], expected, rtol=1e-4)
+
+
+def test_a_bare_encoder_embeds(tokenizer, tiny_config):
+    student = kd.BertBackbone(tiny_config, seed=0)
+    functions = text_signatures(student, tokenizer, InGraphTokenizer(tokenizer))
+    assert set(functions) == {"embed"}

@@ -1,0 +1,35 @@
+"""The student as an ONNX file, checked in ONNX Runtime."""
+
+from keras_kd.export.extras import import_extra
+from keras_kd.export.serving import (
+    check_outputs,
+    sample_inputs,
+    serving_model,
+)
+
+OPSET = 17  # the first with LayerNormalization
+
+
+def write_onnx(student, path):
+    """Writes it, batch and length of any size, and compares it with Keras.
+
+    Args:
+        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
+        path: `pathlib.Path` of the file to write.
+
+    Raises:
+        ImportError: If the extra "onnx" is not installed.
+        RuntimeError: If the file does not compute what Keras does.
+    """
+    onnxruntime = import_extra("onnxruntime", "onnx")
+    model = serving_model(student)
+    model(sample_inputs(student))  # Keras exports what was called
+    model.export(str(path), format="onnx", verbose=False, opset_version=OPSET)
+    session = onnxruntime.InferenceSession(
+        str(path), providers=["CPUExecutionProvider"]
+    )
+    for length in (None, 5):  # of any length
+        inputs = sample_inputs(student, length)
+        names = [output.name for output in session.get_outputs()]
+        received = dict(zip(names, session.run(None, inputs), strict=True))
+        check_outputs(model, inputs, received, "The ONNX file")

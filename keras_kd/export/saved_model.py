@@ -1,0 +1,59 @@
+"""The student as a SavedModel with signatures, checked."""
+
+import keras
+from keras_kd.export.serving import (
+    check_outputs,
+    sample_inputs,
+    serving_model,
+)
+from keras_kd.runtime import import_tensorflow
+
+
+def write_saved_model(student, tokenizer, path, depths=()):
+    """Writes it and compares what it computes with Keras.
+
+    Args:
+        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
+        tokenizer: `WordPieceTokenizer` of the student.
+        path: `pathlib.Path` of the folder to write.
+        depths: List of lists of encoder layers; each becomes a signature
+            "depth_<layers>" that runs those alone. They share all variables.
+
+    Raises:
+        ValueError: If two of `depths` are as deep.
+        RuntimeError: If the SavedModel does not compute what Keras does.
+    """
+    # Here, so that on another backend nothing has imported TensorFlow.
+    from keras_kd.export.in_graph_tokenizer import InGraphTokenizer
+    from keras_kd.export.signatures import (
+        text_signatures,
+        token_ids_signature,
+    )
+
+    served = {"serving_default": serving_model(student)}
+    for layers in depths:
+        name = f"depth_{len(layers)}"
+        if name in served:
+            raise ValueError(
+                "`depths` must be of different numbers of layers. "
+                f"Received: {list(map(list, depths))}"
+            )
+        served[name] = serving_model(student.subnetwork(layers))
+    # Without `track`, which writes all weights a second time: those that the
+    # signatures use are written anyway.
+    archive = keras.export.ExportArchive()
+    for name, model in served.items():
+        archive.add_endpoint(name, *token_ids_signature(model))
+    archive.tokenizer = InGraphTokenizer(tokenizer)
+    functions = text_signatures(student, tokenizer, archive.tokenizer)
+    for name, (function, signature) in functions.items():
+        archive.add_endpoint(name, function, signature)
+    archive.write_out(str(path), verbose=False)
+    tf = import_tensorflow("A SavedModel")
+    signatures = tf.saved_model.load(str(path)).signatures
+    inputs = sample_inputs(student)
+    tensors = {name: tf.constant(value) for name, value in inputs.items()}
+    for name, model in served.items():
+        received = signatures[name](**tensors)
+        received = {key: value.numpy() for key, value in received.items()}
+        check_outputs(model, inputs, received, f"The SavedModel's {name}")

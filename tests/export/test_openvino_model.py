@@ -1,0 +1,47 @@
+"""With the extra `openvino`: written, run and compared."""
+
+import pytest
+from keras_kd.export import openvino_model
+from keras_kd.export.openvino_model import write_openvino
+
+pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
+pytest.importorskip("openvino", reason="needs the extra openvino")
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # tf2onnx, NumPy's object
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_every_kind_computes_what_keras_does(
+    any_student, tmp_path, monkeypatch
+):
+    checked = []
+
+    def check(model, inputs, received, what):
+        checked.append(set(received) & set(model.output))
+        real_check(model, inputs, received, what)
+
+    real_check = openvino_model.check_outputs
+    monkeypatch.setattr(openvino_model, "check_outputs", check)
+    write_openvino(any_student, tmp_path / "openvino")
+    assert len(checked) == 2  # two lengths
+    assert all(checked)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_one_that_differs_is_refused(any_student, tmp_path, monkeypatch):
+    def other_inputs(student, length=None):
+        inputs = real_inputs(student, length)
+        inputs["token_ids"] = inputs["token_ids"][:, ::-1].copy()
+        return inputs
+
+    real_inputs = openvino_model.sample_inputs
+    real_check = openvino_model.check_outputs
+    monkeypatch.setattr(
+        openvino_model,
+        "check_outputs",
+        lambda model, inputs, *rest: real_check(
+            model, other_inputs(any_student), *rest
+        ),
+    )
+    with pytest.raises(RuntimeError, match="must give Keras's"):
+        write_openvino(any_student, tmp_path / "openvino")
