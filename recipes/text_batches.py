@@ -16,18 +16,19 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class TextBatches:
-    """What a masked-LM recipe trains and validates on.
+    """What a recipe trains and validates on.
 
     Args:
         train: Function that makes the Dataset, each time from its first
             epoch: models fitted one after another meet the same batches.
         held_out: Dataset with fixed masks.
-        unigram: Dict, the unigram baseline on `held_out`.
+        unigram: Dict, the unigram baseline on `held_out`; None where nothing
+            is masked.
     """
 
     train: collections.abc.Callable[[], tf.data.Dataset]
     held_out: tf.data.Dataset
-    unigram: dict
+    unigram: dict | None = None
 
 
 def check_sizes(config):
@@ -75,14 +76,19 @@ def read_corpora(config):
     return train, held_out
 
 
-def make_batches(config, folder, tokenizer, train, held_out):
-    """Packs both texts into `folder`/tokens and makes batches of them."""
-    stores = {
+def write_stores(config, folder, tokenizer, train, held_out):
+    """Packs both texts into `folder`/tokens: a dict of two stores."""
+    return {
         name: kd.TokenStore.write(
             folder / "tokens" / name, documents, tokenizer, config.block_length
         )
         for name, documents in (("train", train), ("held_out", held_out))
     }
+
+
+def make_batches(config, folder, tokenizer, train, held_out):
+    """Packs both texts into `folder`/tokens and makes masked batches."""
+    stores = write_stores(config, folder, tokenizer, train, held_out)
     make_train = functools.partial(
         kd.masked_lm_batches,
         stores["train"],
@@ -108,6 +114,30 @@ def make_batches(config, folder, tokenizer, train, held_out):
         f"{unigram['masked_cross_entropy']:.3f} nats on held-out text"
     )
     return TextBatches(make_train, held_out_batches, unigram)
+
+
+def make_plain_batches(config, folder, tokenizer, train, held_out):
+    """The same with nothing masked, for encoders without a head."""
+    stores = write_stores(config, folder, tokenizer, train, held_out)
+    make_train = functools.partial(
+        kd.token_batches,
+        stores["train"],
+        tokenizer,
+        config.batch_size,
+        seed=config.seed,
+    )
+    make_train()
+    held_out_batches = kd.token_batches(
+        stores["held_out"],
+        tokenizer,
+        min(config.batch_size, len(stores["held_out"])),
+        shuffle=False,
+    ).take(config.validation_batches)
+    print(
+        f"{stores['train'].manifest['tokens']:,} training tokens in "
+        f"{len(stores['train']):,} blocks"
+    )
+    return TextBatches(make_train, held_out_batches)
 
 
 def fit(model, batches, config, callbacks):

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 import quickstart
+import shrink_encoder
 import study_rows
 import train_teacher
 
@@ -234,6 +235,106 @@ def test_models_fitted_in_turn_meet_the_same_batches(corpus, tmp_path):
     )
     np.testing.assert_array_equal(first, second)
     assert len(np.unique(np.array(first).sum((1, 2)))) > 10  # epochs differ
+
+
+def test_export_student_lists_its_formats(capsys):
+    export_student.main(export_student.Config(formats=()))
+    printed = capsys.readouterr().out
+    for name in kd.export.FORMATS:
+        assert name in printed
+    assert set(export_student.OPENS_IN) == set(kd.export.FORMATS)
+
+
+@pytest.mark.slow
+def test_export_student_gives_several_depths(teacher_run, tmp_path):
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401  (the text-in signatures)
+
+    export_student.main(
+        export_student.Config(
+            run=str(teacher_run),
+            to=str(tmp_path / "to"),
+            formats=("saved_model", "hugging_face"),
+            depths=(1, 2),
+        )
+    )
+    model = tf.saved_model.load(str(tmp_path / "to" / "saved_model"))
+    names = {"serving_default", "depth_1", "depth_2", "fill_mask", "embed"}
+    assert set(model.signatures) == names
+    again = kd.load_checkpoint(tmp_path / "to" / "hugging_face")
+    assert type(again) is kd.BertMaskedLM
+
+
+def test_export_student_says_what_is_wrong(student_run, tmp_path):
+    config = export_student.Config(run=str(student_run), to=str(tmp_path))
+    for changes, message in (
+        ({"formats": ("pdf",)}, "`formats` must be out of"),
+        ({"depths": (9,)}, "at most the teacher's 1 layers"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            export_student.main(dataclasses.replace(config, **changes))
+
+
+@pytest.fixture(scope="module")
+def encoder_folder(tmp_path_factory, teacher_run):
+    """A folder of Hugging Face's, with a head that nobody asks for."""
+    folder = tmp_path_factory.mktemp("encoder") / "theirs"
+    teacher = keras.saving.load_model(teacher_run / "teacher.keras")
+    tokenizer = kd.WordPieceTokenizer.load(teacher_run)
+    return kd.save_checkpoint(teacher, folder, tokenizer)
+
+
+def test_shrink_encoder_leaves_a_smaller_folder(
+    encoder_folder, corpus, tmp_path
+):
+    results = shrink_encoder.main(
+        shrink_encoder.Config(
+            encoder=str(encoder_folder),
+            corpus=(corpus,),
+            run=str(tmp_path / "run"),
+            num_layers=1,
+            plans=("first", "last"),
+            smoke=True,
+            jit_compile=False,
+        )
+    )
+    assert list(results) == [
+        "encoder",
+        "first, cut",
+        "first",
+        "last, cut",
+        "last",
+    ]
+    assert results["encoder"]["embedding_cosine"] > 0.999
+    for plan in ("first", "last"):
+        cut, after = results[f"{plan}, cut"], results[plan]
+        assert after["hidden_state_cosine"] != cut["hidden_state_cosine"]
+    student = kd.load_checkpoint(tmp_path / "run" / "encoder")
+    assert type(student) is kd.BertBackbone
+    assert student.config.num_layers == 1
+    saved = keras.saving.load_model(tmp_path / "run" / "student.keras")
+    for name, variable in saved.named_variables().items():
+        np.testing.assert_array_equal(student.named_variables()[name], variable)
+    assert (tmp_path / "run" / "encoder" / "1_Pooling").is_dir()
+    assert (tmp_path / "run" / "first" / "history.csv").exists()
+
+
+def test_shrink_encoder_says_what_is_wrong(encoder_folder, corpus, tmp_path):
+    config = shrink_encoder.Config(
+        encoder=str(encoder_folder),
+        corpus=(corpus,),
+        run=str(tmp_path / "r"),
+        block_length=16,
+    )
+    for changes, message in (
+        ({"encoder": "./nowhere"}, "`--encoder`: `source` must be a folder"),
+        ({"num_layers": 9}, "`--plans`: `student` may have at most"),
+        ({"plans": ("best",)}, "`--plans`: `plan` must be one of"),
+        ({"block_length": 9999}, "`--block-length` must be at most"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            shrink_encoder.main(dataclasses.replace(config, **changes))
+    assert not (tmp_path / "r").exists()
 
 
 def test_export_student_exports_a_run(student_run):
