@@ -39,7 +39,8 @@ class Config:
     Args:
         sizes: Of mini, base, tiny.
         rows: Of all, masked: where the soft targets are taken.
-        groups: Of torch, keras, bfloat16, parts: what takes turns together.
+        groups: Of torch, keras, kerashub, bfloat16, parts: what takes turns
+            together.
         candidates: Only these of the groups, beside each group's first; all
             where none is named.
         rounds: Rounds; each ratio is within one.
@@ -52,7 +53,13 @@ class Config:
 
     sizes: tuple[str, ...] = ("mini", "base")
     rows: tuple[str, ...] = ("all", "masked")
-    groups: tuple[str, ...] = ("torch", "keras", "bfloat16", "parts")
+    groups: tuple[str, ...] = (
+        "torch",
+        "keras",
+        "kerashub",
+        "bfloat16",
+        "parts",
+    )
     candidates: tuple[str, ...] = ()
     rounds: int = 7
     steps: int = 2
@@ -106,6 +113,9 @@ CANDIDATES = {
     "keras-distillation-xla": Candidate(
         "keras_distillation", arguments={"xla": True}
     ),
+    "keras-distillation-hub": Candidate(  # over KerasHub's models, not ours
+        "keras_distillation", arguments={"xla": False, "hub": True}
+    ),
     "keras-kd-graph": Candidate("keras_kd", arguments={"xla": False}),
     "keras-kd-xla": Candidate("keras_kd", arguments={"xla": True}),
     "keras-kd-bfloat16": Candidate(
@@ -128,6 +138,7 @@ GROUPS = {
         "keras-kd-xla",
         "keras-kd-jax",
     ),
+    "kerashub": ("keras-kd-graph", "keras-distillation-hub"),
     "bfloat16": ("keras-kd-bfloat16", "keras-kd-graph", "torch-bfloat16"),
     "parts": ("keras-kd-graph", "parts"),
 }

@@ -241,8 +241,45 @@ def steps_by_fit(model, batch):
     return run
 
 
-def make_keras_distillation(size, rows, precision, seed, xla):
-    """`keras.distillation.Distiller` over models equal to ours.
+def two_outputs(model):
+    """A model of ours that gives logits and last hidden states.
+
+    A tuple: Keras wraps lists and dicts of losses, and then finds that they do
+    not match the outputs.
+    """
+    import keras
+
+    outputs = model.output["logits"], model.output["hidden_states"][-1]
+    return keras.Model(model.input, outputs)
+
+
+def make_hub_pair(size, precision, seed):
+    """KerasHub's BERT twice, of our shapes, with the same two outputs."""
+    import keras
+    import keras_hub
+
+    keras.utils.set_random_seed(seed)
+    dtype = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
+    pair = []
+    for num_layers in (size.teacher_layers, size.student_layers):
+        backbone = keras_hub.models.BertBackbone(
+            size.vocabulary_size,
+            num_layers,
+            size.num_heads,
+            size.hidden_dim,
+            size.intermediate_dim,
+            dtype=dtype,
+        )
+        task = keras_hub.models.BertMaskedLM(backbone)
+        positions = task.input["mask_positions"]
+        states = backbone(backbone.input)["sequence_output"]
+        outputs = task.masked_lm_head(states, positions), states
+        pair.append(keras.Model(task.input, outputs))
+    return pair
+
+
+def make_keras_distillation(size, rows, precision, seed, xla, hub=False):
+    """`keras.distillation.Distiller` over models of ours, or KerasHub's.
 
     The student has segments, as models of unequal inputs are refused. States
     are a second output: by a layer's name, the student would run twice. The
@@ -250,23 +287,20 @@ def make_keras_distillation(size, rows, precision, seed, xla):
     """
     import keras
 
-    def two_outputs(model):
-        outputs = model.output
-        # A tuple: Keras wraps lists and dicts of losses, and then finds that
-        # they do not match the outputs.
-        outputs = outputs["logits"], outputs["hidden_states"][-1]
-        return keras.Model(model.input, outputs)
-
     ids, positions, labels = make_batch(size, seed)
     if rows == "all":
         labels = everywhere(size, positions, labels, ignored=-1)
         whole_block = np.arange(size.block_length, dtype="int32")
         positions = np.tile(whole_block, (size.batch_size, 1))
-    teacher, student = make_pair(size, precision, seed, student_segments=2)
+    if hub:
+        teacher, student = make_hub_pair(size, precision, seed)
+    else:
+        pair = make_pair(size, precision, seed, student_segments=2)
+        teacher, student = map(two_outputs, pair)
     total = ALPHA_CE + ALPHA_MLM + ALPHA_COS  # its own weights add up to 1
     distiller = keras.distillation.Distiller(
-        two_outputs(teacher),
-        two_outputs(student),
+        teacher,
+        student,
         [
             keras.distillation.LogitsDistillation(
                 TEMPERATURE, (keras.losses.KLDivergence(), None)
