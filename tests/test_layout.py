@@ -15,7 +15,7 @@ ARROWS = {
     "data": {"runtime"},
     "layers": {"runtime"},
     "models": {"layers"},
-    "checkpoints": {"models", "data", "runtime", "whole_folder"},
+    "checkpoints": {"layers", "models", "data", "runtime", "whole_folder"},
     "losses": {"runtime"},
     "distiller": {"losses", "runtime"},
     "optimizers": set(),

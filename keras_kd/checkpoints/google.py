@@ -1,6 +1,5 @@
 """Google's BERT folders, read: bert_config.json and a TF checkpoint."""
 
-import contextlib
 import dataclasses
 import re
 
@@ -19,7 +18,6 @@ NOT_TAKEN = re.compile(
 HEAD = "cls/predictions/transform/dense/kernel"
 
 
-@contextlib.contextmanager
 def open_google(folder, model_class=None):
     """A folder as google-research/bert published them.
 
@@ -30,8 +28,8 @@ def open_google(folder, model_class=None):
         model_class: Class of model to read it as; None for `BertMaskedLM`
             where there is a masked-LM head, else `BertBackbone`.
 
-    Yields:
-        `Checkpoint`, to be read inside the block.
+    Returns:
+        `Checkpoint`.
 
     Raises:
         FileNotFoundError: If there is no checkpoint, or one of its files is
@@ -57,7 +55,7 @@ def open_google(folder, model_class=None):
         elif not NOT_TAKEN.fullmatch(key):
             unknown.append(key)
     pooler = model_class is BertBackbone and "pooler/kernel" in tensors
-    yield Checkpoint(
+    return Checkpoint(
         config=dataclasses.replace(config, pooler=pooler),
         model_class=model_class,
         arguments={},

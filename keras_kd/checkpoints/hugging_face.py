@@ -1,6 +1,5 @@
 """Hugging Face's folders, read: config.json and the tensors beside it."""
 
-import contextlib
 import dataclasses
 
 from keras_kd.checkpoints.checkpoint import Checkpoint
@@ -10,7 +9,7 @@ from keras_kd.checkpoints.hugging_face_names import (
     read_config,
     their_names,
 )
-from keras_kd.checkpoints.tensor_files import open_tensors, read_json
+from keras_kd.checkpoints.tensor_files import list_tensors, read_json
 from keras_kd.models import BertBackbone, BertClassifier, BertMaskedLM
 
 ARCHITECTURES = {
@@ -24,7 +23,6 @@ ARCHITECTURES = {
 DECODER, BIAS = "cls.predictions.decoder", "cls.predictions.bias"
 
 
-@contextlib.contextmanager
 def open_hugging_face(folder, model_class=None):
     """A folder that `save_pretrained` wrote.
 
@@ -33,35 +31,34 @@ def open_hugging_face(folder, model_class=None):
         model_class: Class of model to read it as, or None for the one that
             config.json names.
 
-    Yields:
-        `Checkpoint`, to be read inside the block.
+    Returns:
+        `Checkpoint`.
 
     Raises:
         ValueError: If the config is of what no model here is; as
-            `open_tensors`.
+            `list_tensors`.
     """
     theirs = read_json(folder / "config.json")
     kind, config = read_config(theirs)
     if model_class is None:
         model_class = _model_class(theirs)
-    with open_tensors(folder) as file:
-        found = {common_name(tensor.key): tensor for tensor in file}
-        _settle_shared(found, config)
-        names = their_names(config, kind)
-        unknown = set(found) - set(names)
-        unknown = {key for key in unknown if not NOT_TAKEN.fullmatch(key)}
-        pooler = model_class is BertBackbone and "pooler.dense.weight" in found
-        yield Checkpoint(
-            config=dataclasses.replace(config, pooler=pooler),
-            model_class=model_class,
-            arguments=_arguments(theirs, model_class),
-            tensors={
-                ours: _as_ours(found[key], ours)
-                for key, ours in names.items()
-                if key in found
-            },
-            unknown=tuple(sorted(found[key].key for key in unknown)),
-        )
+    found = {common_name(t.key): t for t in list_tensors(folder)}
+    _settle_shared(found, config)
+    names = their_names(config, kind)
+    unknown = set(found) - set(names)
+    unknown = {key for key in unknown if not NOT_TAKEN.fullmatch(key)}
+    pooler = model_class is BertBackbone and "pooler.dense.weight" in found
+    return Checkpoint(
+        config=dataclasses.replace(config, pooler=pooler),
+        model_class=model_class,
+        arguments=_arguments(theirs, model_class),
+        tensors={
+            ours: _as_ours(found[key], ours)
+            for key, ours in names.items()
+            if key in found
+        },
+        unknown=tuple(sorted(found[key].key for key in unknown)),
+    )
 
 
 def _model_class(theirs):

@@ -5,6 +5,7 @@ import logging
 import warnings
 
 import keras
+from keras_kd.checkpoints.assign import assign
 from keras_kd.checkpoints.google import CONFIG, open_google
 from keras_kd.checkpoints.hub import find_folder
 from keras_kd.checkpoints.hugging_face import open_hugging_face
@@ -14,6 +15,7 @@ from keras_kd.checkpoints.keras_hub_models import (
     read_preset,
 )
 from keras_kd.data import WordPieceTokenizer
+from keras_kd.layers.noise import starting_from_zeros
 
 logger = logging.getLogger(__name__)
 
@@ -65,18 +67,25 @@ def load_checkpoint(
         return from_keras_hub(read_preset(folder), seed, dtype, **changes)
     is_google = (folder / CONFIG).exists()
     open_folder = open_google if is_google else open_hugging_face
-    with open_folder(folder, model_class) as checkpoint:
-        _check_unknown(checkpoint, folder)
-        config = dataclasses.replace(checkpoint.config, **changes)
-        model = checkpoint.model_class(
+    checkpoint = open_folder(folder, model_class)
+    _check_unknown(checkpoint, folder)
+    config = dataclasses.replace(checkpoint.config, **changes)
+
+    def make():
+        return checkpoint.model_class(
             config, seed=seed, dtype=dtype, **checkpoint.arguments
         )
+
+    with starting_from_zeros():
+        model = make()
+    variables = model.named_variables()
+    _check_shapes(checkpoint, variables, folder)
+    if _say_missing(checkpoint, variables, folder):
+        model = make()  # with noise where the checkpoint has nothing
         variables = model.named_variables()
-        _check_shapes(checkpoint, variables, folder)
-        _say_missing(checkpoint, variables, folder)
-        for name, variable in variables.items():
-            if name in checkpoint.tensors:
-                variable.assign(checkpoint.tensors[name].array())
+    for name, variable in variables.items():
+        if name in checkpoint.tensors:
+            assign(variable, checkpoint.tensors[name].array())
     return model
 
 
@@ -129,7 +138,11 @@ def _check_shapes(checkpoint, variables, folder):
 
 
 def _say_missing(checkpoint, variables, folder):
-    """Warns of heads left random; an encoder with holes is an error."""
+    """Warns of heads left random; an encoder with holes is an error.
+
+    Returns:
+        Whether anything is missing.
+    """
     missing = [name for name in variables if name not in checkpoint.tensors]
     holes = [n for n in missing if n.startswith(("embeddings", "encoder"))]
     if holes:
@@ -145,3 +158,4 @@ def _say_missing(checkpoint, variables, folder):
     spare = sorted(set(checkpoint.tensors) - set(variables))
     if spare:
         logger.info("not in the model, left out: %s", ", ".join(spare))
+    return bool(missing)

@@ -1,39 +1,39 @@
 """The tensors of a Hugging Face folder, read one at a time."""
 
-import contextlib
+import functools
 import json
 import pathlib
 
 import ml_dtypes  # noqa: F401  (gives NumPy the bfloat16 of many files)
 import numpy as np
 import safetensors
+from keras_kd.checkpoints.assign import ALIGNMENT
 from keras_kd.checkpoints.checkpoint import Tensor
 
 SAFETENSORS = "model.safetensors"
 PICKLED = "pytorch_model.bin"
+NUMBERS_AT_ONCE = 2**20  # 4 MB
 
 
-@contextlib.contextmanager
-def open_tensors(folder):
+def list_tensors(folder):
     """The tensors of a folder: whole, in shards, or PyTorch's pickled ones.
 
     Args:
         folder: `pathlib.Path`.
 
-    Yields:
-        List of `Tensor`, to be read inside the block.
+    Returns:
+        List of `Tensor`.
 
     Raises:
         FileNotFoundError: If there are none, or a shard is missing.
         ValueError: If a file is damaged.
         ImportError: If the file needs PyTorch, and it is not installed.
     """
-    with contextlib.ExitStack() as stack:
-        tensors = []
-        for path in tensor_files(folder):
-            read = _read_pickled if path.suffix == ".bin" else _read_safetensors
-            tensors += read(path, stack)
-        yield tensors
+    tensors = []
+    for path in tensor_files(folder):
+        pickled = path.suffix == ".bin"
+        tensors += (_list_pickled if pickled else _list_safetensors)(path)
+    return tensors
 
 
 def tensor_files(folder):
@@ -79,25 +79,49 @@ def read_json(path):
         ) from error
 
 
-def _read_safetensors(path, stack):
+def _list_safetensors(path):
     try:
-        file = stack.enter_context(safetensors.safe_open(path, "numpy"))
+        with safetensors.safe_open(path, "numpy") as file:
+            keys = file.keys()
+            shapes = {key: file.get_slice(key).get_shape() for key in keys}
     except safetensors.SafetensorError as error:
         raise ValueError(
             "`source` must hold whole files: copy or download it again. "
             f"Received: {path}: {error}"
         ) from error
     return [
-        Tensor(
-            key,
-            tuple(file.get_slice(key).get_shape()),
-            lambda key=key: np.asarray(file.get_tensor(key), "float32"),
-        )
-        for key in file.keys()  # noqa: SIM118  (no dict)
+        Tensor(key, tuple(shape), functools.partial(_read, path, key, shape))
+        for key, shape in shapes.items()
     ]
 
 
-def _read_pickled(path, stack):
+def _read(path, key, shape):
+    """A tensor as float32, some rows at a time.
+
+    The file is opened anew for each: what is mapped counts as memory, and a
+    vocabulary is half of a small model.
+    """
+    values = aligned(shape)
+    if not shape:
+        with safetensors.safe_open(path, "numpy") as file:
+            return np.asarray(file.get_tensor(key), "float32")
+    rows = max(1, NUMBERS_AT_ONCE * shape[0] // max(1, values.size))
+    for start in range(0, shape[0], rows):
+        some = slice(start, min(start + rows, shape[0]))
+        with safetensors.safe_open(path, "numpy") as file:
+            values[some] = file.get_slice(key)[some]
+    return values
+
+
+def aligned(shape):
+    """A float32 array that lies as `assign` likes it, not yet filled."""
+    numbers = int(np.prod(shape))
+    memory = np.empty(numbers + ALIGNMENT // 4, "float32")
+    start = -memory.ctypes.data % ALIGNMENT // 4
+    return memory[start : start + numbers].reshape(shape)
+
+
+def _list_pickled(path):
     """What PyTorch pickled: as tensors, never as code."""
     try:
         import torch

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 from keras_kd.layers.dropout import Dropout
+from keras_kd.layers.noise import noise
 from keras_kd.layers.seeds import split_seed
 
 
@@ -60,11 +61,6 @@ class BertEmbeddings(keras.layers.Layer):
         self.seed = seed
         seeds = split_seed(seed, 4)
 
-        def noise(seed):
-            return keras.initializers.TruncatedNormal(
-                stddev=initializer_range, seed=seed
-            )
-
         def embedding(rows, name, initializer):
             return keras.layers.Embedding(
                 rows,
@@ -74,13 +70,13 @@ class BertEmbeddings(keras.layers.Layer):
                 name=name,
             )
 
-        positions = noise(seeds[1])
+        positions = noise(initializer_range, seeds[1])
         if sinusoidal_positions:
             positions = keras.initializers.Constant(
                 sinusoids(max_sequence_length, hidden_dim, initializer_range)
             )
         self.token_embedding = embedding(
-            vocabulary_size, "token", noise(seeds[0])
+            vocabulary_size, "token", noise(initializer_range, seeds[0])
         )
         self.position_embedding = embedding(
             max_sequence_length, "position", positions
@@ -88,7 +84,7 @@ class BertEmbeddings(keras.layers.Layer):
         self.segment_embedding = None
         if num_segments:
             self.segment_embedding = embedding(
-                num_segments, "segment", noise(seeds[2])
+                num_segments, "segment", noise(initializer_range, seeds[2])
             )
         self.norm = keras.layers.LayerNormalization(
             epsilon=layer_norm_epsilon, dtype=self.dtype_policy, name="norm"

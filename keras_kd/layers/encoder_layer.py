@@ -4,6 +4,7 @@ import keras
 from keras import ops
 from keras_kd.layers.activations import get_activation, serialize_activation
 from keras_kd.layers.dropout import dropout
+from keras_kd.layers.noise import noise
 from keras_kd.layers.seeds import DrawnSeed, split_seed
 
 # What an encoder layer can show of its inside.
@@ -77,9 +78,7 @@ class EncoderLayer(keras.layers.Layer):
             return keras.layers.Dense(
                 units,
                 activation=activation,
-                kernel_initializer=keras.initializers.TruncatedNormal(
-                    stddev=initializer_range, seed=seed
-                ),
+                kernel_initializer=noise(initializer_range, seed),
                 dtype=self.dtype_policy,
                 name=name,
             )

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 from keras_kd.layers.activations import get_activation, serialize_activation
+from keras_kd.layers.noise import noise
 from keras_kd.layers.seeds import split_seed
 
 
@@ -52,11 +53,11 @@ class MaskedLMHead(keras.layers.Layer):
         self.seed = seed
         seeds = split_seed(seed, 2)
         self.decoder = None
-        self.decoder_initializer = self._noise(seeds[1])
+        self.decoder_initializer = noise(initializer_range, seeds[1])
         self.dense = keras.layers.Dense(
             token_embedding.output_dim,
             activation=get_activation(activation),
-            kernel_initializer=self._noise(seeds[0]),
+            kernel_initializer=noise(initializer_range, seeds[0]),
             dtype=self.dtype_policy,
             name="dense",
         )
@@ -80,11 +81,6 @@ class MaskedLMHead(keras.layers.Layer):
                 initializer=self.decoder_initializer,
             )
         self.built = True
-
-    def _noise(self, seed):
-        return keras.initializers.TruncatedNormal(
-            stddev=self.initializer_range, seed=seed
-        )
 
     def transform(self, rows):
         """Rows ready to meet the token embedding: (..., D) to (..., D)."""

@@ -9,6 +9,7 @@ from keras_kd.layers import (
     EncoderLayer,
     LayerDrop,
 )
+from keras_kd.layers.noise import noise
 from keras_kd.layers.seeds import split_seed
 from keras_kd.models.presets import BertConfig
 
@@ -255,9 +256,7 @@ class BertBackbone(EncoderModel):
             pooler = keras.layers.Dense(
                 config.hidden_dim,
                 activation="tanh",
-                kernel_initializer=keras.initializers.TruncatedNormal(
-                    stddev=config.initializer_range, seed=seeds[1]
-                ),
+                kernel_initializer=noise(config.initializer_range, seeds[1]),
                 dtype=dtype,
                 name="pooler",
             )

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 from keras_kd.layers import MaskedLMHead
 from keras_kd.layers.dropout import Dropout
+from keras_kd.layers.noise import noise
 from keras_kd.layers.seeds import split_seed
 from keras_kd.models.bert_backbone import (
     BertBackbone,
@@ -179,9 +180,7 @@ class BertClassifier(TaskModel):
         dropout = Dropout(classifier_dropout, seed=seeds[1], dtype=dtype)
         classifier = keras.layers.Dense(
             len(class_names),
-            kernel_initializer=keras.initializers.TruncatedNormal(
-                stddev=config.initializer_range, seed=seeds[2]
-            ),
+            kernel_initializer=noise(config.initializer_range, seeds[2]),
             dtype="float32",
             name="classifier",
         )

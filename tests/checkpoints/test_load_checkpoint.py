@@ -108,6 +108,8 @@ def test_a_head_that_is_not_there_stays_random_and_is_named(golden, expected):
         model = kd.load_checkpoint(golden / "bert_model", kd.BertMaskedLM)
     assert "masked_lm_head/bias" in str(said[0].message)
     assert "encoder" not in str(said[0].message)
+    kernel = np.asarray(model.named_variables()["masked_lm_head/dense/kernel"])
+    assert kernel.std() > 0.01
     inputs, outputs = expected("bert_model")
     del outputs["pooled"]
     check_outputs(model(inputs), outputs)
