@@ -51,8 +51,10 @@ class Config:
         alpha_cos: Weight of the hidden-state cosine.
         alpha_mse: Weight of the squared distance between logits.
         temperature: Of the soft targets.
-        restrict_ce_to_mask: Soft targets at masked positions only.
-        unmasked_share: Share of the other tokens that have soft targets.
+        restrict_ce_to_mask: Soft targets at masked positions only; DistilBERT
+            has them at all tokens.
+        unmasked_share: Share of the other tokens that have soft targets, to
+            choose between the two.
         mlm_smoothing: Hide rare tokens more often; DistilBERT has 0.7. The
             held-out text is masked evenly, whatever this is.
         mask_across_batch: Draw the masked share from the whole batch at once,
@@ -88,8 +90,8 @@ class Config:
     alpha_cos: float = 1.0
     alpha_mse: float = 0.0
     temperature: float = 2.0
-    restrict_ce_to_mask: bool = False
-    unmasked_share: float = 1.0
+    restrict_ce_to_mask: bool = True
+    unmasked_share: float | None = None
     mlm_smoothing: float = 0.0
     mask_across_batch: bool = False
     freeze_position_embeddings: bool = False

@@ -56,7 +56,7 @@ class Config:
         validations: How often held-out text is looked at.
         validation_batches: Batches of it.
         optimizer: adamw, muon or distilbert.
-        learning_rate: Highest learning rate; AdamW has a third of it.
+        learning_rate: Highest learning rate.
         seed: Of order and dropout.
         precision: Keras's policy, such as mixed_bfloat16.
         jit_compile: XLA; default: what suits this machine.

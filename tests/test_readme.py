@@ -1,24 +1,54 @@
+"""The examples of the README work when pasted into an empty file."""
+
 import pathlib
 import re
 import subprocess
 import sys
 
+import keras_kd as kd
 import pytest
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
+WALK, FROM_HUGGING_FACE = re.findall(
+    r"```python\n(.*?)```", README.read_text("utf-8"), re.S
+)
 
 
-@pytest.mark.slow
-def test_the_example_works_when_pasted_into_an_empty_file(tmp_path):
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
-    (tmp_path / "example.py").write_text(example)
+def run(program, folder):
+    (folder / "example.py").write_text(program)
     done = subprocess.run(
         [sys.executable, "example.py"],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert re.search(r"student +\d\.\d{3} ", done.stdout)
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_walk(tmp_path):
+    printed = run(WALK, tmp_path)
+    assert re.search(r"student +\d\.\d{3} ", printed)
     assert (tmp_path / "my_student" / "saved_model").is_dir()
     assert (tmp_path / "my_student" / "student.keras").is_file()
+
+
+@pytest.mark.slow
+def test_from_a_hugging_face_teacher_to_a_saved_model(tmp_path):
+    """With a folder in place of the hub's, of twelve narrow layers."""
+    tokenizer = kd.WordPieceTokenizer.train(["a cat sat on a mat"] * 9, 60)
+    config = kd.BertConfig(
+        tokenizer.vocabulary_size, 12, 16, 2, max_sequence_length=128
+    )
+    teacher = kd.BertMaskedLM(config, seed=0)
+    kd.save_checkpoint(teacher, tmp_path / "bert", tokenizer)
+    program, count = re.subn(
+        r'(?m)^name = ".*"$', 'name = "bert"', FROM_HUGGING_FACE
+    )
+    assert count == 1
+    run(program, tmp_path)
+    assert (tmp_path / "my_bert" / "saved_model").is_dir()
+    student = kd.load_checkpoint(tmp_path / "my_bert" / "hugging_face")
+    assert student.config.num_layers == 6
+    assert student.config.num_segments == 0

@@ -53,13 +53,13 @@ def from_keras_hub(model, seed=None, dtype=None, **changes):
     backbone = getattr(model, "backbone", model)
     head = getattr(model, "masked_lm_head", None)
     kind = type(backbone).__name__
-    if kind not in ("BertBackbone", "DistilBertBackbone") or (
-        head is None and backbone is not model
-    ):
+    of_hub = type(backbone).__module__.startswith("keras_hub")
+    known = of_hub and kind in ("BertBackbone", "DistilBertBackbone")
+    if not known or (head is None and backbone is not model):
         raise ValueError(
             "`source` must be KerasHub's BertBackbone, BertMaskedLM, "
             "DistilBertBackbone or DistilBertMaskedLM. "
-            f"Received: {type(model).__name__}"
+            f"Received: {type(model).__module__}.{type(model).__name__}"
         )
     is_bert = kind == "BertBackbone"
     fields = {

@@ -10,9 +10,9 @@ def distilbert_losses(
     alpha_mlm=2.0,
     alpha_cos=1.0,
     temperature=2.0,
-    restrict_ce_to_mask=False,
+    restrict_ce_to_mask=True,
     alpha_mse=0.0,
-    unmasked_share=1.0,
+    unmasked_share=None,
 ):
     """Soft targets, masked LM and hidden-state cosine, weighted 5 / 2 / 1.
 
@@ -26,11 +26,14 @@ def distilbert_losses(
         alpha_mlm: Float >= 0. Weight of `masked_lm`.
         alpha_cos: Float >= 0. Weight of `hidden_state`.
         temperature: Float > 0, of the soft targets.
-        restrict_ce_to_mask: Bool. Soft targets (and `logits_mse`) at masked
-            positions only, whatever `unmasked_share`.
+        restrict_ce_to_mask: Bool. Whether soft targets (and `logits_mse`) are
+            at masked positions only: cheaper, and the better student in our
+            study of rows (recipes/README.md). The original's default is
+            False: at all real tokens.
         alpha_mse: Float >= 0. Weight of `logits_mse`.
-        unmasked_share: Float in [0, 1]. Share of the unmasked tokens that
-            have soft targets (and `logits_mse`); all, as in the original.
+        unmasked_share: Float in [0, 1], to choose between the two: the share
+            of the unmasked tokens that have soft targets (and `logits_mse`).
+            None for what `restrict_ce_to_mask` says, 0 or 1.
 
     Returns:
         Dict of `loss_terms` and `loss_weights`, for
@@ -55,7 +58,9 @@ def distilbert_losses(
             "or more and finite, and one of them above 0. Received: "
             f"{alpha_ce}, {alpha_mlm}, {alpha_cos}, {alpha_mse}"
         )
-    share = 0.0 if restrict_ce_to_mask else unmasked_share
+    share = unmasked_share
+    if share is None:
+        share = 0.0 if restrict_ce_to_mask else 1.0
     terms = {
         "soft_target": SoftTargetTerm(temperature, share),
         "masked_lm": MaskedLMTerm(),

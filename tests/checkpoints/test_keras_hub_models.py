@@ -114,6 +114,12 @@ def test_other_models_of_theirs_are_refused():
         kd.load_checkpoint(classifier)
 
 
+def test_a_model_of_ours_is_no_checkpoint():
+    model = kd.BertBackbone(kd.BertConfig(40, 1, 8, 2))
+    with pytest.raises(ValueError, match="Received: keras_kd.*BertBackbone"):
+        kd.load_checkpoint(model)
+
+
 def test_a_class_is_not_chosen_for_them():
     with pytest.raises(ValueError, match="`model_class` must be None"):
         kd.load_checkpoint(bert(), kd.BertMaskedLM)

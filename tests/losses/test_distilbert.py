@@ -10,7 +10,7 @@ def test_the_defaults_are_five_two_one_at_temperature_two():
         "hidden_state": 1.0,
     }
     assert float(losses["loss_terms"]["soft_target"].temperature) == 2.0
-    assert losses["loss_terms"]["soft_target"].unmasked_share == 1.0
+    assert losses["loss_terms"]["soft_target"].unmasked_share == 0.0
 
 
 def test_a_term_of_weight_zero_is_left_out():
@@ -41,9 +41,16 @@ def test_a_temperature_out_of_range_is_refused(temperature):
         kd.distilbert_losses(temperature=temperature)
 
 
-def test_restricted_soft_targets_are_at_masked_positions_only():
-    terms = kd.distilbert_losses(
-        alpha_mse=0.1, restrict_ce_to_mask=True, unmasked_share=0.3
-    )["loss_terms"]
-    assert terms["soft_target"].unmasked_share == 0.0
-    assert terms["logits_mse"].unmasked_share == 0.0
+@pytest.mark.parametrize(
+    ("arguments", "share"),
+    [
+        ({}, 0.0),
+        ({"restrict_ce_to_mask": False}, 1.0),
+        ({"unmasked_share": 0.3}, 0.3),
+        ({"restrict_ce_to_mask": False, "unmasked_share": 0.0}, 0.0),
+    ],
+)
+def test_soft_targets_are_where_they_are_asked_for(arguments, share):
+    terms = kd.distilbert_losses(alpha_mse=0.1, **arguments)["loss_terms"]
+    assert terms["soft_target"].unmasked_share == share
+    assert terms["logits_mse"].unmasked_share == share

@@ -38,7 +38,7 @@ LOGITS_MSE_TERMS = [
 ]
 # Arguments of `distilbert_losses`, key of the total and its gradient.
 TOTALS = [
-    ({}, "all/0.0"),
+    ({"restrict_ce_to_mask": False}, "all/0.0"),
     ({"restrict_ce_to_mask": True}, "masked/0.0"),
 ]
 LOGITS_MSE_TOTALS = [
