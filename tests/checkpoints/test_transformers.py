@@ -1,6 +1,7 @@
-"""Live against `transformers`: theirs opened here, ours opened there.
+r"""Live against `transformers`: theirs opened here, ours opened there.
 
-    uv run --group parity pytest tests/checkpoints/test_transformers.py
+    uv run --group parity --with sentence-transformers \
+        pytest tests/checkpoints/test_transformers.py
 
 Skipped where it, or PyTorch, is not installed: the default suite has folders
 that it wrote.
@@ -139,3 +140,33 @@ def test_their_tokenizer_and_model_fit_together(
         assert real == [tokenizer.cls_id, *expected, tokenizer.sep_id]
     model = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path)
     assert model(**encoded).logits.shape[-1] == tokenizer.vocabulary_size
+
+
+@pytest.mark.filterwarnings("ignore")  # of its own dependencies
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("num_segments", [0, 2])
+def test_sentence_transformers_embeds_as_we_do(
+    num_segments, pooling, tmp_path, tokenizer, tiny_config
+):
+    library = pytest.importorskip("sentence_transformers")
+    config = tiny_config.with_layers(2, num_segments=num_segments)
+    student = kd.BertBackbone(config, seed=0)
+    kd.save_checkpoint(student, tmp_path, tokenizer, pooling=pooling)
+    texts = ["the cat sat on the mat", "a dog"]
+    ids = [
+        [tokenizer.cls_id, *some, tokenizer.sep_id]
+        for some in tokenizer.encode_batch(texts)
+    ]
+    token_ids = np.zeros((2, len(ids[0])), "int32")
+    for row, some in zip(token_ids, ids, strict=True):
+        row[: len(some)] = some
+    mask = (token_ids != 0).astype("int32")
+    inputs = {"token_ids": token_ids, "padding_mask": mask}
+    states = student(inputs)["hidden_states"][-1]
+    if pooling == "mean":
+        expected = np.asarray(kd.MeanPooling()(states, mask))
+    else:
+        expected = np.asarray(states[:, 0])
+        expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    found = library.SentenceTransformer(str(tmp_path)).encode(texts)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
