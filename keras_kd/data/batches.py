@@ -54,6 +54,7 @@ def masked_lm_batches(
             than one batch has; if `rate`, `seed` or `smoothing` is out of
             range.
     """
+    tf = import_tensorflow("`masked_lm_batches` (tf.data)")
     check_batches(store, tokenizer, batch_size)
     token_probs = None
     if smoothing:
@@ -84,7 +85,7 @@ def masked_lm_batches(
     wide, narrow = (store.block_length, "int32"), (slots, "int32")
     specs = [wide, wide, wide, narrow, narrow, (slots, "float32")]
     order = seed, shuffle, first_epoch
-    return _batches(store, batch_size, order, specs, make, named)
+    return _batches(tf, store, batch_size, order, specs, make, named)
 
 
 def token_batches(
@@ -110,6 +111,7 @@ def token_batches(
     Raises:
         ValueError: As `masked_lm_batches`.
     """
+    tf = import_tensorflow("`token_batches` (tf.data)")
     check_batches(store, tokenizer, batch_size)
 
     def make(blocks, here, indices, epoch):
@@ -122,7 +124,7 @@ def token_batches(
 
     specs = [(store.block_length, "int32")] * 3
     order = seed, shuffle, first_epoch
-    return _batches(store, batch_size, order, specs, make, named)
+    return _batches(tf, store, batch_size, order, specs, make, named)
 
 
 def check_batches(store, tokenizer, batch_size):
@@ -136,10 +138,11 @@ def check_batches(store, tokenizer, batch_size):
         )
 
 
-def _batches(store, batch_size, order, specs, make, named):
+def _batches(tf, store, batch_size, order, specs, make, named):
     """A dataset that goes through a store, an epoch each time.
 
     Args:
+        tf: TensorFlow.
         store: `TokenStore`.
         batch_size: Int (B).
         order: Triple of seed, whether to shuffle, and the first epoch.
@@ -149,7 +152,6 @@ def _batches(store, batch_size, order, specs, make, named):
             (B, width).
         named: Function of those as tensors, to an element of the dataset.
     """
-    tf = import_tensorflow("Batches (tf.data)")
     seed, shuffle, first_epoch = order
     number_of_blocks = len(store)
     steps = number_of_blocks // batch_size
