@@ -76,6 +76,35 @@ def read_corpora(config):
     return train, held_out
 
 
+def make_batches(config, folder, tokenizer, train, held_out):
+    """Packs both texts into `folder`/tokens and makes masked batches."""
+    stores = write_stores(config, folder, tokenizer, train, held_out)
+    make_train, held_out_batches = batches_of(
+        stores,
+        kd.masked_lm_batches,
+        config,
+        tokenizer,
+        smoothing=getattr(config, "mlm_smoothing", 0.0),
+        across_batch=getattr(config, "mask_across_batch", False),
+    )
+    unigram = kd.evaluate_unigram(
+        stores["train"].token_counts, tokenizer.special_ids, held_out_batches
+    )
+    print(
+        f"{describe(stores['train'])}; unigram baseline "
+        f"{unigram['masked_cross_entropy']:.3f} nats on held-out text"
+    )
+    return TextBatches(make_train, held_out_batches, unigram)
+
+
+def make_plain_batches(config, folder, tokenizer, train, held_out):
+    """The same with nothing masked, for encoders without a head."""
+    stores = write_stores(config, folder, tokenizer, train, held_out)
+    batches = batches_of(stores, kd.token_batches, config, tokenizer)
+    print(describe(stores["train"]))
+    return TextBatches(*batches)
+
+
 def write_stores(config, folder, tokenizer, train, held_out):
     """Packs both texts into `folder`/tokens: a dict of two stores."""
     return {
@@ -86,58 +115,34 @@ def write_stores(config, folder, tokenizer, train, held_out):
     }
 
 
-def make_batches(config, folder, tokenizer, train, held_out):
-    """Packs both texts into `folder`/tokens and makes masked batches."""
-    stores = write_stores(config, folder, tokenizer, train, held_out)
+def batches_of(stores, make, config, tokenizer, **training):
+    """What makes the training batches, and the held-out ones.
+
+    Args:
+        stores: From `write_stores`.
+        make: `kd.masked_lm_batches` or `kd.token_batches`.
+        config: The recipe's.
+        tokenizer: `WordPieceTokenizer`.
+        **training: Further arguments of `make`, of the training batches alone.
+    """
     make_train = functools.partial(
-        kd.masked_lm_batches,
+        make,
         stores["train"],
         tokenizer,
         config.batch_size,
         seed=config.seed,
-        smoothing=getattr(config, "mlm_smoothing", 0.0),
-        across_batch=getattr(config, "mask_across_batch", False),
+        **training,
     )
     make_train()  # a corpus too small for one batch ends the program here
-    held_out_batches = kd.masked_lm_batches(
-        stores["held_out"],
-        tokenizer,
-        min(config.batch_size, len(stores["held_out"])),
-        shuffle=False,
-    ).take(config.validation_batches)
-    unigram = kd.evaluate_unigram(
-        stores["train"].token_counts, tokenizer.special_ids, held_out_batches
-    )
-    print(
-        f"{stores['train'].manifest['tokens']:,} training tokens in "
-        f"{len(stores['train']):,} blocks; unigram baseline "
-        f"{unigram['masked_cross_entropy']:.3f} nats on held-out text"
-    )
-    return TextBatches(make_train, held_out_batches, unigram)
+    size = min(config.batch_size, len(stores["held_out"]))
+    held_out = make(stores["held_out"], tokenizer, size, shuffle=False)
+    return make_train, held_out.take(config.validation_batches)
 
 
-def make_plain_batches(config, folder, tokenizer, train, held_out):
-    """The same with nothing masked, for encoders without a head."""
-    stores = write_stores(config, folder, tokenizer, train, held_out)
-    make_train = functools.partial(
-        kd.token_batches,
-        stores["train"],
-        tokenizer,
-        config.batch_size,
-        seed=config.seed,
-    )
-    make_train()
-    held_out_batches = kd.token_batches(
-        stores["held_out"],
-        tokenizer,
-        min(config.batch_size, len(stores["held_out"])),
-        shuffle=False,
-    ).take(config.validation_batches)
-    print(
-        f"{stores['train'].manifest['tokens']:,} training tokens in "
-        f"{len(stores['train']):,} blocks"
-    )
-    return TextBatches(make_train, held_out_batches)
+def describe(store):
+    """How much training text there is."""
+    tokens = store.manifest["tokens"]
+    return f"{tokens:,} training tokens in {len(store):,} blocks"
 
 
 def fit(model, batches, config, callbacks):
