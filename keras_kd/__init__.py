@@ -31,6 +31,7 @@ from keras_kd.models import (
 from keras_kd.checkpoints import (
     load_checkpoint,
     load_tokenizer,
+    push_to_hub,
     save_checkpoint,
     to_keras_hub,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "BertMaskedLM",
     "load_checkpoint",
     "load_tokenizer",
+    "push_to_hub",
     "save_checkpoint",
     "to_keras_hub",
     "AttentionTerm",

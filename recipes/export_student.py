@@ -39,6 +39,8 @@ class Config:
         corpus: Text whose held-out part litert_int8 is checked on.
         description: How the student was trained, for the model card.
         overwrite: Replace an export that is there.
+        push_to: Name on the Hugging Face hub, such as me/my-bert, that the
+            hugging_face folder is sent to, as a private model.
     """
 
     run: str = "saved_models/student"
@@ -50,6 +52,7 @@ class Config:
     corpus: tuple[str, ...] = ("docstrings",)
     description: str = ""
     overwrite: bool = False
+    push_to: str | None = None
 
 
 OPENS_IN = {
@@ -71,6 +74,11 @@ def main(config):
             table.add_row(name, file, OPENS_IN[name])
         Console().print(table)
         return
+    if config.push_to and "hugging_face" not in config.formats:
+        sys.exit(
+            "`--push-to` needs the format hugging_face. "
+            f"Received: --formats {' '.join(config.formats)}"
+        )
     run = pathlib.Path(config.run)
     files = [run / "student.keras", run / "teacher.keras"]
     found = [file for file in files if file.exists()]
@@ -109,6 +117,11 @@ def main(config):
         except (OSError, ValueError, ImportError) as error:
             sys.exit(str(error))
     print(f"Exported to {folder}")
+    if config.push_to:
+        try:
+            print(kd.push_to_hub(folder / "hugging_face", config.push_to))
+        except OSError as error:
+            sys.exit(f"`--push-to`: {error}")
 
 
 def make_held_out(config, folder, tokenizer):

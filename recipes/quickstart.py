@@ -236,8 +236,6 @@ def verdict(results):
 
 def fill_masks(saved_model):
     """Loads the SavedModel as a server would, and fills a few masks."""
-    import tensorflow_text  # noqa: F401  (the ops that read text)
-
     model = tf.saved_model.load(str(saved_model))
     filled = model.signatures["fill_mask"](tf.constant(SENTENCES))
     for sentence, tokens in zip(

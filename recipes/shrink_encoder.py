@@ -136,6 +136,9 @@ def load_encoder(config):
             pooler=False,
         )
         tokenizer = kd.load_tokenizer(config.encoder, config.revision)
+        tokenizer.check_vocabulary_size(
+            teacher.config.vocabulary_size, "encoder"
+        )
     except (OSError, ValueError, ImportError) as error:
         sys.exit(f"`--encoder`: {error}")
     longest = teacher.config.max_sequence_length
@@ -143,12 +146,6 @@ def load_encoder(config):
         sys.exit(
             f"`--block-length` must be at most the encoder's {longest} "
             f"positions. Received: {config.block_length}"
-        )
-    if tokenizer.vocabulary_size != teacher.config.vocabulary_size:
-        sys.exit(
-            "`--encoder` must have a tokenizer of its own vocabulary of "
-            f"{teacher.config.vocabulary_size} tokens. "
-            f"Received: {tokenizer.vocabulary_size}"
         )
     return teacher, tokenizer
 

@@ -1,5 +1,6 @@
 """Models and tokenizers of other software, read and written."""
 
+from keras_kd.checkpoints.hub import push_to_hub
 from keras_kd.checkpoints.keras_hub_models import to_keras_hub
 from keras_kd.checkpoints.load_checkpoint import (
     load_checkpoint,
@@ -10,6 +11,7 @@ from keras_kd.checkpoints.save_checkpoint import save_checkpoint
 __all__ = [
     "load_checkpoint",
     "load_tokenizer",
+    "push_to_hub",
     "save_checkpoint",
     "to_keras_hub",
 ]

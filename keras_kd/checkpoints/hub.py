@@ -1,8 +1,9 @@
-"""Where a checkpoint lies: a local folder, or one of the Hugging Face hub."""
+"""Checkpoints of the Hugging Face hub: found by name, and sent there."""
 
 import pathlib
 
 import huggingface_hub
+from huggingface_hub import errors
 
 # What a model's folder holds: no other framework's weights, no training state.
 DESCRIPTION = (
@@ -22,6 +23,14 @@ PICKLED = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
     "pytorch_model-*-of-*.bin",
+)
+
+PUSHED = ("config.json", "model.safetensors")
+# A hub error is of either kind; without a network it is the HTTP library's.
+HUB_ERRORS = (
+    OSError,
+    ValueError,
+    getattr(errors, "HTTPError", OSError),
 )
 
 
@@ -64,13 +73,58 @@ def find_folder(source, revision=None, weights=True):
         found = _download(name, revision, patterns)
         if weights and not any(found.glob("*.safetensors")):
             found = _download(name, revision, [*DESCRIPTION, *PICKLED])
-    except (OSError, ValueError) as error:  # hub errors are of either kind
+    except HUB_ERRORS as error:
         raise OSError(
             "`source` must be a local folder or a model on the Hugging Face "
             f"hub. Received: {name!r}, revision {revision}, which is no "
             f"folder here, and of which the hub says: {error}"
         ) from error
     return found
+
+
+def push_to_hub(folder, name, private=True, message="Upload by keras_kd"):
+    """Sends a folder of `save_checkpoint` to the Hugging Face hub.
+
+    The hub's log-in holds (`hf auth login`, or `HF_TOKEN`). Hidden files stay
+    here.
+
+    Args:
+        folder: Str or path: what `save_checkpoint` wrote, or the
+            `hugging_face` of an export.
+        name: Str, the model's name on the hub, such as "me/my-bert". It is
+            made where it does not exist.
+        private: Bool. Whether one that is made is for its owner alone.
+        message: Str, of the commit.
+
+    Returns:
+        The commit's address, str.
+
+    Raises:
+        FileNotFoundError: If the folder holds no such checkpoint.
+        OSError: If the hub does not take it.
+    """
+    folder = pathlib.Path(folder)
+    lacking = [n for n in PUSHED if not (folder / n).exists()]
+    if lacking:
+        raise FileNotFoundError(
+            "`folder` must hold what `save_checkpoint` writes. Received: "
+            f"{folder}, without {lacking}"
+        )
+    hub = huggingface_hub.HfApi()
+    try:
+        hub.create_repo(name, private=private, exist_ok=True)
+        commit = hub.upload_folder(
+            repo_id=name,
+            folder_path=folder,
+            commit_message=message,
+            ignore_patterns=[".*"],
+        )
+    except HUB_ERRORS as error:
+        raise OSError(
+            f"`name` must be a model that the Hugging Face hub takes from "
+            f"you. Received: {name!r}, of which it says: {error}"
+        ) from error
+    return str(commit.commit_url)
 
 
 def _download(name, revision, patterns):

@@ -70,7 +70,7 @@ def save_checkpoint(
     """
     kind = _choose_type(model, model_type)
     if tokenizer is not None:
-        _check_tokenizer(tokenizer, model)
+        tokenizer.check_vocabulary_size(model.config.vocabulary_size, "model")
     if pooling is not None:
         _check_pooling(pooling, model)
     config = _their_config(model, kind)
@@ -124,15 +124,6 @@ def _choose_type(model, model_type):
             f"place for it: {'; '.join(hindrances)}. Received: 'distilbert'"
         )
     return model_type or ("bert" if hindrances else "distilbert")
-
-
-def _check_tokenizer(tokenizer, model):
-    if tokenizer.vocabulary_size != model.config.vocabulary_size:
-        raise ValueError(
-            "`tokenizer` must have the model's vocabulary of "
-            f"{model.config.vocabulary_size} tokens. "
-            f"Received: {tokenizer.vocabulary_size}"
-        )
 
 
 def _check_pooling(pooling, model):

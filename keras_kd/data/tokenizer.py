@@ -178,6 +178,22 @@ class WordPieceTokenizer:
             self.mask_id,
         )
 
+    def check_vocabulary_size(self, size, owner):
+        """Refuses to go with a model of another vocabulary.
+
+        Args:
+            size: Int, the model's.
+            owner: Str, whose it is, in words.
+
+        Raises:
+            ValueError: If the tokenizer has more tokens, or fewer.
+        """
+        if self.vocabulary_size != size:
+            raise ValueError(
+                f"`tokenizer` must have the {owner}'s vocabulary of {size} "
+                f"tokens. Received: {self.vocabulary_size}"
+            )
+
     def encode_batch(self, texts):
         """Token ids of each text, without [CLS] and [SEP], on all cores.
 

@@ -53,7 +53,7 @@ def read_tokenizer(path, lowercase=None):
         unknown = special_tokens[1]
         model = models.WordPiece(vocabulary, unk_token=unknown)
         backend = bert_tokenizer(model, lowercase, special_tokens)
-        _add_tokens(backend, settings)
+        _add_tokens(backend, settings, path.parent)
     _settle_normalizer(backend, settings, lowercase)
     return backend, special_tokens
 
@@ -119,18 +119,22 @@ def _read_tokenizer_json(path):
 
 def _read_settings(folder):
     """What the files beside a tokenizer say, the newest kind of file first."""
-    settings = {}
-    for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        path = folder / name
-        if path.exists():
-            try:
-                settings |= json.loads(path.read_text("utf-8"))
-            except (ValueError, TypeError) as error:
-                raise ValueError(
-                    f"{name} must hold a dict as JSON. Received: {path}: "
-                    f"{error}"
-                ) from error
-    return settings
+    return {
+        **_read_dict(folder / "special_tokens_map.json"),
+        **_read_dict(folder / "tokenizer_config.json"),
+    }
+
+
+def _read_dict(path):
+    """The dict of a file, empty where there is none."""
+    if not path.exists():
+        return {}
+    try:
+        return {} | json.loads(path.read_text("utf-8"))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path.name} must hold a dict as JSON. Received: {path}: {error}"
+        ) from error
 
 
 def _content(token):
@@ -138,9 +142,20 @@ def _content(token):
     return token["content"] if isinstance(token, dict) else token
 
 
-def _add_tokens(backend, settings):
+def _add_tokens(backend, settings, folder):
     """Tokens that were added to a vocabulary after its training."""
-    added = settings.get("added_tokens_decoder", {})
+    added = settings.get("added_tokens_decoder")
+    if added is None:  # files from before 2023
+        ids = _read_dict(folder / "added_tokens.json")
+        special = _special_tokens(settings)
+        added = {
+            index: {
+                "content": token,
+                "special": token in special,
+                "normalized": token not in special,
+            }
+            for token, index in ids.items()
+        }
     for index in sorted(added, key=int):
         fields = dict(added[index])
         token = tokenizers.AddedToken(fields.pop("content"), **fields)
@@ -151,10 +166,18 @@ def _add_tokens(backend, settings):
         received = backend.token_to_id(token.content)
         if received != int(index):
             raise ValueError(
-                "`added_tokens_decoder` of tokenizer_config.json must number "
-                f"its tokens as vocab.txt goes on. Received: {index} for "
-                f"{token.content!r}, which would be {received}"
+                "`added_tokens_decoder` of tokenizer_config.json, or "
+                "added_tokens.json, must number its tokens as vocab.txt goes "
+                f"on. Received: {index} for {token.content!r}, which would be "
+                f"{received}"
             )
+
+
+def _special_tokens(settings):
+    """All tokens that the settings call special."""
+    named = [settings.get(f"{role}_token") for role in ROLES]
+    others = settings.get("additional_special_tokens") or []
+    return {_content(token) for token in (*named, *others) if token}
 
 
 def _settle_normalizer(backend, settings, lowercase):

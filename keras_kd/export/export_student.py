@@ -88,14 +88,17 @@ def export_student(
 
     Raises:
         ValueError: If a format is unknown, tokenizer and student have
-            different vocabularies, or the tokenizer is not one that a
-            SavedModel can hold.
+            different vocabularies.
         ImportError: If a format's extra is not installed.
         FileExistsError: If there is an export already, or a file of a name
             that it needs.
         OSError: If the folder cannot be written; nothing is left in it.
         RuntimeError: If a file does not compute what Keras does, or Keras
             does not run on TensorFlow.
+
+    Warns:
+        UserWarning: If the tokenizer treats text in another way than BERT's:
+            the SavedModel takes token ids alone then.
     """
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
@@ -133,7 +136,9 @@ def export_student(
                 writers[name](beside / FORMATS[name])
             except tf.errors.OpError as error:  # a full disk, says TensorFlow
                 raise OSError(str(error)) from error
-        card = model_card(student, formats, metrics, folder.name, description)
+        card = model_card(
+            student, tokenizer, formats, metrics, folder.name, description
+        )
         (beside / "README.md").write_text(card, "utf-8")
         text = json.dumps(metrics or {}, indent=2) + "\n"
         (beside / "metrics.json").write_text(text, "utf-8")
@@ -148,12 +153,7 @@ def _check(student, tokenizer, formats, held_out, length):
             f"`formats` must be out of {list(FORMATS)}. Received: "
             f"{list(formats)}"
         )
-    if tokenizer.vocabulary_size != student.config.vocabulary_size:
-        raise ValueError(
-            "`tokenizer` must have the student's vocabulary of "
-            f"{student.config.vocabulary_size} tokens. "
-            f"Received: {tokenizer.vocabulary_size}"
-        )
+    tokenizer.check_vocabulary_size(student.config.vocabulary_size, "student")
     if "litert_int8" in formats and held_out is None:
         raise ValueError(
             "`held_out` must be batches of held-out text, which 'litert_int8' "

@@ -1,5 +1,6 @@
 """The model card: what an exported folder holds and what it is worth."""
 
+from keras_kd.export.character_rules import why_not_by_characters
 from keras_kd.models import BertClassifier, BertMaskedLM
 
 _CARD = """\
@@ -38,14 +39,15 @@ _SAVED_MODEL_USE = """\
 ## Use
 ```python
 import tensorflow as tf
-import tensorflow_text  # only for the signatures that take text
 
 model = tf.saved_model.load("saved_model")
-texts = tf.constant(["a text", "another"])
-{task_use}vectors = model.signatures["embed"](texts)["embedding"]
-```
+{text_use}```
 `serving_default` takes {inputs} and gives {outputs}.
 
+"""
+_TEXT_USE = """\
+texts = tf.constant(["a text", "another"])
+{task_use}vectors = model.signatures["embed"](texts)["embedding"]
 """
 _TASK_USE = {
     BertMaskedLM: """\
@@ -65,11 +67,12 @@ _TASKS = {
 _FIGURES = ("masked_cross_entropy", "perplexity", "top1", "top5", "teacher_kl")
 
 
-def model_card(student, formats, metrics, name, description=""):
+def model_card(student, tokenizer, formats, metrics, name, description=""):
     """The card of an export.
 
     Args:
         student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
+        tokenizer: `WordPieceTokenizer`.
         formats: Names of the formats that were written.
         metrics: Dict of model name to the dict of `evaluate`, or None.
         name: Str, the title.
@@ -95,8 +98,11 @@ def model_card(student, formats, metrics, name, description=""):
             outputs = "`logits` at `mask_positions`"
         elif isinstance(student, BertClassifier):
             outputs = "`logits`"
+        takes_text = why_not_by_characters(tokenizer) is None
+        task_use = _TASK_USE.get(type(student), "")
+        text_use = _TEXT_USE.format(task_use=task_use)
         body += _SAVED_MODEL_USE.format(
-            task_use=_TASK_USE.get(type(student), ""),
+            text_use=text_use if takes_text else "",
             inputs=", ".join(inputs),
             outputs=outputs,
         )

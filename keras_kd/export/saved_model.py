@@ -1,6 +1,9 @@
 """The student as a SavedModel with signatures, checked."""
 
+import warnings
+
 import keras
+from keras_kd.export.character_rules import why_not_by_characters
 from keras_kd.export.serving import (
     check_outputs,
     sample_inputs,
@@ -12,6 +15,8 @@ from keras_kd.runtime import import_tensorflow
 def write_saved_model(student, tokenizer, path, depths=()):
     """Writes it and compares what it computes with Keras.
 
+    Whoever opens it needs TensorFlow alone.
+
     Args:
         student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
         tokenizer: `WordPieceTokenizer` of the student.
@@ -22,6 +27,10 @@ def write_saved_model(student, tokenizer, path, depths=()):
     Raises:
         ValueError: If two of `depths` are as deep.
         RuntimeError: If the SavedModel does not compute what Keras does.
+
+    Warns:
+        UserWarning: If the tokenizer treats text in another way than BERT's:
+            the SavedModel takes token ids alone then.
     """
     # Here, so that on another backend nothing has imported TensorFlow.
     from keras_kd.export.in_graph_tokenizer import InGraphTokenizer
@@ -44,10 +53,19 @@ def write_saved_model(student, tokenizer, path, depths=()):
     archive = keras.export.ExportArchive()
     for name, model in served.items():
         archive.add_endpoint(name, *token_ids_signature(model))
-    archive.tokenizer = InGraphTokenizer(tokenizer)
-    functions = text_signatures(student, tokenizer, archive.tokenizer)
-    for name, (function, signature) in functions.items():
-        archive.add_endpoint(name, function, signature)
+    reason = why_not_by_characters(tokenizer)
+    if reason is None:
+        in_graph = InGraphTokenizer(tokenizer)
+        archive.track(in_graph)  # its tables
+        functions = text_signatures(student, tokenizer, in_graph)
+        for name, (function, signature) in functions.items():
+            archive.add_endpoint(name, function, signature)
+    else:
+        warnings.warn(
+            "The SavedModel takes token ids and no text, as `tokenizer` "
+            f"treats text in another way than BERT's: {reason}",
+            stacklevel=3,
+        )
     archive.write_out(str(path), verbose=False)
     tf = import_tensorflow("A SavedModel")
     signatures = tf.saved_model.load(str(path)).signatures

@@ -48,7 +48,7 @@ def text_signatures(student, tokenizer, in_graph):
     """
     vocabulary = tokenizer.vocabulary
     longest = student.config.max_sequence_length
-    mask_id, pad_id = tokenizer.mask_id, tokenizer.pad_id
+    mask_id = tokenizer.mask_id
 
     def batch_of(text):
         ids = in_graph(text)[:, : longest - 2]
@@ -60,10 +60,11 @@ def text_signatures(student, tokenizer, in_graph):
         where = tf.ragged.boolean_mask(
             tf.ragged.range(ids.row_lengths()), is_mask
         )
-        token_ids = ids.to_tensor(pad_id)
         inputs = {
-            "token_ids": token_ids,
-            "padding_mask": tf.cast(token_ids != pad_id, tf.int32),
+            "token_ids": ids.to_tensor(tokenizer.pad_id),
+            "padding_mask": tf.cast(
+                tf.sequence_mask(ids.row_lengths()), tf.int32
+            ),
             "mask_positions": tf.cast(where.to_tensor(0), tf.int32),
         }
         return inputs, tf.sequence_mask(where.row_lengths())

@@ -5,7 +5,7 @@ import shutil
 import keras_kd as kd
 import huggingface_hub
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, errors
 from keras_kd.checkpoints.hub import find_folder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -63,3 +63,68 @@ def test_a_file_is_no_folder(tmp_path):
 def test_a_local_folder_has_no_revisions(golden):
     with pytest.raises(ValueError, match="`revision` must be None"):
         find_folder(golden / "bert_model", revision="main")
+
+
+class Hub:
+    """What a hub was asked for; `error` is what it says to that."""
+
+    error = None
+
+    def __init__(self):
+        self.asked = {}
+
+    def create_repo(self, name, **arguments):
+        if self.error:
+            raise self.error
+        self.asked["create"] = (name, arguments)
+
+    def upload_folder(self, **arguments):
+        self.asked["upload"] = arguments
+        return huggingface_hub.CommitInfo(
+            commit_url="https://huggingface.co/me/tiny/commit/1",
+            commit_message="",
+            commit_description="",
+            oid="1",
+        )
+
+
+def test_a_folder_is_sent_as_a_private_model(golden, monkeypatch):
+    hub = Hub()
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: hub)
+    folder = golden / "bert_masked_lm"
+    address = kd.push_to_hub(folder, "me/tiny")
+    assert address == "https://huggingface.co/me/tiny/commit/1"
+    assert hub.asked["create"] == (
+        "me/tiny",
+        {"private": True, "exist_ok": True},
+    )
+    assert hub.asked["upload"]["folder_path"] == folder
+    assert hub.asked["upload"]["repo_id"] == "me/tiny"
+
+
+def test_a_folder_that_is_no_checkpoint_is_not_sent(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "HfApi", None)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match=r"without \['model.safetens"):
+        kd.push_to_hub(tmp_path, "me/tiny")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("not logged in"),
+        errors.HFValidationError("a bad name"),
+    ],
+)
+def test_what_the_hub_refuses_is_said(golden, monkeypatch, error):
+    hub = Hub()
+    hub.error = error
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: hub)
+    with pytest.raises(OSError, match=f"`name` must be.*'me/tiny'.*{error}"):
+        kd.push_to_hub(golden / "bert_masked_lm", "me/tiny")
+
+
+def test_offline_nothing_is_sent(golden, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(OSError, match="offline mode is enabled"):
+        kd.push_to_hub(golden / "bert_masked_lm", "me/tiny")

@@ -307,3 +307,11 @@ def test_a_vocabulary_without_room_for_the_letters_is_refused():
 def test_training_without_text_is_refused(documents):
     with pytest.raises(ValueError, match="must hold text. Received: no words"):
         WordPieceTokenizer.train(documents, 100)
+
+
+def test_a_model_of_another_vocabulary_is_refused(tokenizer):
+    size = tokenizer.vocabulary_size
+    tokenizer.check_vocabulary_size(size, "model")
+    for other in (size - 1, size + 1):
+        with pytest.raises(ValueError, match=f"model's vocabulary of {other}"):
+            tokenizer.check_vocabulary_size(other, "model")

@@ -54,7 +54,7 @@ def test_the_keras_file_gives_the_same_logits(exported):
 def test_a_new_process_fills_masks_and_embeds(exported, tokenizer):
     student, folder = exported
     program = f"""
-import tensorflow as tf, tensorflow_text, json
+import tensorflow as tf, json
 model = tf.saved_model.load({str(folder / "saved_model")!r})
 texts = tf.constant(["the [MASK] sat", "no mask at all", "[MASK] and [MASK]"])
 filled = model.signatures["fill_mask"](texts)

@@ -2,14 +2,19 @@ import keras_kd as kd
 from keras_kd.export.model_card import hugging_face_card, model_card
 
 
-def test_the_card_states_shape_figures_and_limits(tiny_config):
+def test_the_card_states_shape_figures_and_limits(tiny_config, tokenizer):
     student = kd.BertMaskedLM(tiny_config, seed=0)
     metrics = {
         "teacher": {"masked_cross_entropy": 2.0, "perplexity": 7.389},
         "student": {"masked_cross_entropy": 2.5, "teacher_kl": 0.25},
     }
     card = model_card(
-        student, ["keras", "onnx"], metrics, "mine", "Trained on cats."
+        student,
+        tokenizer,
+        ["keras", "onnx"],
+        metrics,
+        "mine",
+        "Trained on cats.",
     )
     assert "# mine" in card
     assert "2 layers of width 16" in card
@@ -22,14 +27,14 @@ def test_the_card_states_shape_figures_and_limits(tiny_config):
     assert "saved_model" not in card
 
 
-def test_a_card_without_figures_says_so(tiny_config):
+def test_a_card_without_figures_says_so(tiny_config, tokenizer):
     student = kd.BertMaskedLM(tiny_config, seed=0)
     assert "Nothing was handed over." in model_card(
-        student, ["keras"], None, "mine"
+        student, tokenizer, ["keras"], None, "mine"
     )
 
 
-def test_a_card_shows_the_signatures_of_its_kind(tiny_config):
+def test_a_card_shows_the_signatures_of_its_kind(tiny_config, tokenizer):
     masked_lm = kd.BertMaskedLM(tiny_config)
     classifier = kd.BertClassifier(tiny_config, ["a", "b"])
     for student, task, name in (
@@ -37,9 +42,18 @@ def test_a_card_shows_the_signatures_of_its_kind(tiny_config):
         (classifier, "text-classification", '"classify"'),
         (masked_lm.backbone, "feature-extraction", '"embed"'),
     ):
-        card = model_card(student, ["saved_model"], None, "mine")
+        card = model_card(student, tokenizer, ["saved_model"], None, "mine")
         assert f"pipeline_tag: {task}\n" in card
         assert name in card
+    assert '"fill_mask"' not in card
+
+
+def test_a_card_shows_no_signatures_that_are_not_there(tiny_config):
+    other = kd.WordPieceTokenizer.train(["ab ba"] * 9, 9)
+    other.backend.normalizer = None
+    student = kd.BertMaskedLM(tiny_config)
+    card = model_card(student, other, ["saved_model"], None, "mine")
+    assert "`serving_default` takes " in card
     assert '"fill_mask"' not in card
 
 

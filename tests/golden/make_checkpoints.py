@@ -121,6 +121,7 @@ TOKENIZERS = {
             for index, token in ADDED.items()
         }
     },
+    "tokenizer_added_long_ago": {"additional_special_tokens": ["[extra]"]},
     "tokenizer_own_specials": {
         "pad_token": "0",
         "unk_token": "1",
@@ -213,6 +214,10 @@ def save_tokenizer(folder, settings):
     settings = {"tokenizer_class": "BertTokenizer", **settings}
     text = json.dumps(settings, indent=2) + "\n"
     (folder / "tokenizer_config.json").write_text(text, "utf-8")
+    if "additional_special_tokens" in settings:  # as files from then have it
+        added = {token["content"]: index for index, token in ADDED.items()}
+        text = json.dumps(added) + "\n"
+        (folder / "added_tokens.json").write_text(text, "utf-8")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     tokenizer.save_pretrained(folder / "saved")
     ids = tokenizer(NASTY, add_special_tokens=False)["input_ids"]

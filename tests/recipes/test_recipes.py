@@ -248,7 +248,6 @@ def test_export_student_lists_its_formats(capsys):
 @pytest.mark.slow
 def test_export_student_gives_several_depths(teacher_run, tmp_path):
     import tensorflow as tf
-    import tensorflow_text  # noqa: F401  (the text-in signatures)
 
     export_student.main(
         export_student.Config(
@@ -270,6 +269,7 @@ def test_export_student_says_what_is_wrong(student_run, tmp_path):
     for changes, message in (
         ({"formats": ("pdf",)}, "`formats` must be out of"),
         ({"depths": (9,)}, "at most the teacher's 1 layers"),
+        ({"push_to": "me/mine"}, "`--push-to` needs the format hugging_face"),
     ):
         with pytest.raises(SystemExit, match=message):
             export_student.main(dataclasses.replace(config, **changes))
