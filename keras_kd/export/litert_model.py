@@ -80,7 +80,8 @@ def write_litert_int8(student, path, length, held_out):
     if not found >= least:
         raise RuntimeError(
             f"The 8-bit LiteRT file must have {what} Keras's of at least "
-            f"{least} on held-out text. Received: {found:.4f}"
+            f"{least} on held-out text; the format 'litert' is the same in "
+            f"32 bits. Received: {found:.4f}"
         )
 
 
