@@ -33,6 +33,7 @@ def test_importing_keras_kd_and_compiling_prints_nothing():
     assert run_quietly("-c", program) == ""
 
 
+@pytest.mark.slow
 def test_the_doctor_as_a_program_prints_one_table_in_80_columns():
     out = run_quietly("-m", "keras_kd.runtime", COLUMNS="80")
     title, *rows = out.splitlines()

@@ -91,7 +91,7 @@ def test_distances_are_zero_when_the_student_is_the_teacher(teacher, batches):
     "jit_compile, steps_per_execution",
     [
         (JIT, 1),
-        (True, 2),
+        pytest.param(True, 2, marks=pytest.mark.slow),
         pytest.param(False, 2, marks=pytest.mark.slow),
         pytest.param(True, 1, marks=pytest.mark.slow),
     ],

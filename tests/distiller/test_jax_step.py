@@ -57,6 +57,7 @@ SET_UP = """
 """
 
 
+@pytest.mark.slow
 def test_an_iterator_trains_a_student_without_tensorflow():
     program = (
         SET_UP

@@ -48,8 +48,10 @@ def test_ids_of_a_trained_vocabulary(lowercase):
     check(tokenizer, TEXTS)
 
 
-@pytest.mark.parametrize("clean", [True, False])
-@pytest.mark.parametrize("strip_accents", [True, False, None])
+@pytest.mark.parametrize(
+    "clean", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("strip_accents", [True, False])
 @pytest.mark.parametrize("lowercase", [True, False])
 def test_every_character_there_is(lowercase, strip_accents, clean):
     """Between two letters, all of Unicode, under every normaliser."""

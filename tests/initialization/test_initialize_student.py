@@ -82,7 +82,9 @@ def test_a_later_fit_and_a_recompile_keep_what_was_learned(teacher, batches):
     np.testing.assert_array_equal(kernel(distiller.student, 0), learned)
 
 
-@pytest.mark.parametrize("backup_first", [True, False])
+@pytest.mark.parametrize(
+    "backup_first", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_a_resumed_run_keeps_its_weights(
     teacher, batches, tmp_path, backup_first
 ):

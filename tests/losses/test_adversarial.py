@@ -285,7 +285,11 @@ def everywhere(model, x):
 
 @pytest.mark.parametrize(
     ("policy", "mask_weight"),
-    [("float32", 1), ("float32", 0), ("mixed_bfloat16", 1)],
+    [
+        ("float32", 1),
+        ("float32", 0),
+        pytest.param("mixed_bfloat16", 1, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("rows", ["all", "masked"])
 @pytest.mark.parametrize(

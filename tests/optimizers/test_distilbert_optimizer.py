@@ -263,7 +263,9 @@ def test_paths_are_matched_as_regular_expressions():
     assert found == [1.0, 0.5, 0.5, 1.0]
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_a_model_is_fitted_with_it(jit_compile):
     model = make_model()
     generator = np.random.default_rng(0)

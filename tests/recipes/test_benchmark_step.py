@@ -202,6 +202,7 @@ def test_tables_are_printed_again_from_the_file(tmp_path, capsys):
     assert "torch-tuned" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_says_so():
     with benchmark_step.Process({"maker": "nothing"}, {}) as process:
         assert process.answer() == {"error": "ended with status 1"}
