@@ -52,6 +52,7 @@ from keras_kd.losses import (
 from keras_kd.optimizers import (
     AdamW,
     LinearWarmupDecay,
+    SkipNonFinite,
     distilbert_optimizer,
 )
 from keras_kd.distiller import Distiller
@@ -64,6 +65,7 @@ from keras_kd.initialization import (
     make_plan,
 )
 from keras_kd.callbacks import (
+    ResumableRun,
     ScheduleLayerDrop,
     ScheduleLossWeight,
     ScheduleTemperature,
@@ -115,6 +117,7 @@ __all__ = [
     "distilbert_losses",
     "AdamW",
     "LinearWarmupDecay",
+    "SkipNonFinite",
     "distilbert_optimizer",
     "Distiller",
     "PLANS",
@@ -123,6 +126,7 @@ __all__ = [
     "extract_student",
     "choose_layers",
     "make_plan",
+    "ResumableRun",
     "ScheduleLayerDrop",
     "ScheduleLossWeight",
     "ScheduleTemperature",

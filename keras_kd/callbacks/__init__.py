@@ -1,9 +1,15 @@
-"""Callbacks: what changes while a model trains."""
+"""Callbacks: what changes while a model trains, and a run that resumes."""
 
+from keras_kd.callbacks.resumable_run import ResumableRun
 from keras_kd.callbacks.schedules import (
     ScheduleLayerDrop,
     ScheduleLossWeight,
     ScheduleTemperature,
 )
 
-__all__ = ["ScheduleLayerDrop", "ScheduleLossWeight", "ScheduleTemperature"]
+__all__ = [
+    "ResumableRun",
+    "ScheduleLayerDrop",
+    "ScheduleLossWeight",
+    "ScheduleTemperature",
+]

@@ -16,6 +16,7 @@ def masked_lm_batches(
     seed=0,
     shuffle=True,
     first_epoch=0,
+    first_batch=0,
     smoothing=0.0,
     across_batch=False,
 ):
@@ -40,6 +41,9 @@ def masked_lm_batches(
             `Distiller` count its tokens). True: they wait for another epoch.
         first_epoch: Int. Number of the first iteration, where training goes
             on after epochs done before.
+        first_batch: Int. The batch to begin with, counted over epochs from
+            `first_epoch` on: training goes on after so many batches, within
+            an epoch or later. Only with `shuffle`.
         smoothing: Float >= 0. Rare tokens are hidden more often, by the
             store's own counts, as `smoothed_token_probs`; 0: all alike.
             DistilBERT's scripts have 0.7.
@@ -51,11 +55,11 @@ def masked_lm_batches(
 
     Raises:
         ValueError: If the tokenizer is another, or there are fewer blocks
-            than one batch has; if `rate`, `seed` or `smoothing` is out of
-            range.
+            than one batch has; if `rate`, `seed`, `smoothing` or
+            `first_batch` is out of range.
     """
     tf = import_tensorflow("`masked_lm_batches` (tf.data)")
-    check_batches(store, tokenizer, batch_size)
+    check_batches(store, tokenizer, batch_size, shuffle, first_batch)
     token_probs = None
     if smoothing:
         token_probs = smoothed_token_probs(
@@ -84,12 +88,18 @@ def masked_lm_batches(
     slots = masking.positions_per_block(store.block_length)
     wide, narrow = (store.block_length, "int32"), (slots, "int32")
     specs = [wide, wide, wide, narrow, narrow, (slots, "float32")]
-    order = seed, shuffle, first_epoch
+    order = seed, shuffle, first_epoch, first_batch
     return _batches(tf, store, batch_size, order, specs, make, named)
 
 
 def token_batches(
-    store, tokenizer, batch_size, seed=0, shuffle=True, first_epoch=0
+    store,
+    tokenizer,
+    batch_size,
+    seed=0,
+    shuffle=True,
+    first_epoch=0,
+    first_batch=0,
 ):
     """Batches of text as it is, nothing masked, for encoders without a head.
 
@@ -103,6 +113,7 @@ def token_batches(
         shuffle: Bool. False: blocks in order, the last batch filled with
             blocks of padding alone.
         first_epoch: Int. Number of the first iteration.
+        first_batch: Int. As of `masked_lm_batches`.
 
     Returns:
         Dataset of one-element tuples: the dict of `token_ids`, `segment_ids`
@@ -112,7 +123,7 @@ def token_batches(
         ValueError: As `masked_lm_batches`.
     """
     tf = import_tensorflow("`token_batches` (tf.data)")
-    check_batches(store, tokenizer, batch_size)
+    check_batches(store, tokenizer, batch_size, shuffle, first_batch)
 
     def make(blocks, here, indices, epoch):
         padding_mask = (blocks != tokenizer.pad_id) & here
@@ -123,18 +134,23 @@ def token_batches(
         return (dict(zip(INPUTS, arrays, strict=False)),)
 
     specs = [(store.block_length, "int32")] * 3
-    order = seed, shuffle, first_epoch
+    order = seed, shuffle, first_epoch, first_batch
     return _batches(tf, store, batch_size, order, specs, make, named)
 
 
-def check_batches(store, tokenizer, batch_size):
-    """Refuses a tokenizer or a batch size that does not fit the store."""
+def check_batches(store, tokenizer, batch_size, shuffle, first_batch):
+    """Refuses what does not fit the store, or the order."""
     store.check_tokenizer(tokenizer)
     if not 1 <= batch_size <= len(store):
         raise ValueError(
             "`batch_size` must be at least 1 and at most the corpus's number "
             f"of blocks, {len(store)} of {store.block_length} tokens. "
             f"Received: {batch_size}"
+        )
+    if first_batch < 0 or (first_batch and not shuffle):
+        raise ValueError(
+            "`first_batch` must be 0 or more, and 0 without `shuffle`. "
+            f"Received: {first_batch}"
         )
 
 
@@ -145,26 +161,31 @@ def _batches(tf, store, batch_size, order, specs, make, named):
         tf: TensorFlow.
         store: `TokenStore`.
         batch_size: Int (B).
-        order: Triple of seed, whether to shuffle, and the first epoch.
+        order: Seed, whether to shuffle, the first epoch, the first batch.
         specs: List of pairs, width and dtype of each array of a batch.
         make: Function of blocks (B, T), which of them are there (B, 1) bool,
             their indices (B,) and the epoch, to a tuple of arrays
             (B, width).
         named: Function of those as tensors, to an element of the dataset.
     """
-    seed, shuffle, first_epoch = order
+    seed, shuffle, first_epoch, first_batch = order
     number_of_blocks = len(store)
     steps = number_of_blocks // batch_size
     if not shuffle:
         steps = -(-number_of_blocks // batch_size)
 
-    epochs = itertools.count(first_epoch)
+    done, first_step = divmod(first_batch, steps)
+    epochs = itertools.count(first_epoch + done)
+    first_steps = itertools.chain([first_step], itertools.repeat(0))
 
     def this_epoch():
-        yield next(epochs) if shuffle else first_epoch
+        if shuffle:
+            yield next(epochs), next(first_steps)
+        else:
+            yield first_epoch, 0
 
-    def indices_of(epoch):
-        indices = tf.data.Dataset.range(steps * batch_size)
+    def indices_of(epoch, step):
+        indices = tf.data.Dataset.range(step * batch_size, steps * batch_size)
         if shuffle:
             key = tf.stack([seed, tf.cast(epoch, tf.int32)])
             indices = indices.map(
@@ -188,11 +209,13 @@ def _batches(tf, store, batch_size, order, specs, make, named):
         return named(arrays)
 
     dataset = tf.data.Dataset.from_generator(
-        this_epoch, output_signature=tf.TensorSpec((), tf.int64)
+        this_epoch, output_signature=(tf.TensorSpec((), tf.int64),) * 2
     )
     dataset = dataset.flat_map(indices_of)
     dataset = dataset.map(batch_of, num_parallel_calls=tf.data.AUTOTUNE)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    if not first_step:  # else the first epoch is shorter than the others
+        assert_steps = tf.data.experimental.assert_cardinality(steps)
+        dataset = dataset.apply(assert_steps)
     # Keras 3.15 says this at every fit with a dataset, asked for or not.
     warnings.filterwarnings("ignore", message="`shuffle=True` was passed")
     return dataset.prefetch(tf.data.AUTOTUNE)

@@ -198,7 +198,13 @@ class Distiller(BackendStep, keras.Model):
         return total, ops.stack(terms)
 
     def log_terms(self, values, counts):
-        """Takes a batch's terms, and how many rows each has, into the logs."""
+        """Takes a batch's terms, and how many rows each has, into the logs.
+
+        A batch with a term that is no number counts for nothing there.
+        """
+        finite = ops.isfinite(ops.sum(values))
+        values = ops.where(finite, values, 0.0)
+        counts = counts * ops.cast(finite, counts.dtype)
         for index, metric in enumerate(self.term_metrics):
             metric.update_state(values[index], sample_weight=counts[index])
 

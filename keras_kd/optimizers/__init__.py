@@ -6,5 +6,12 @@ from keras_kd.optimizers.distilbert_optimizer import (
     PathAdamW,
     distilbert_optimizer,
 )
+from keras_kd.optimizers.skip_non_finite import SkipNonFinite
 
-__all__ = ["AdamW", "LinearWarmupDecay", "PathAdamW", "distilbert_optimizer"]
+__all__ = [
+    "AdamW",
+    "LinearWarmupDecay",
+    "PathAdamW",
+    "SkipNonFinite",
+    "distilbert_optimizer",
+]

@@ -46,7 +46,13 @@ def test_a_temperature_goes_down_step_by_step_over_two_fits(distiller, batches):
     np.testing.assert_allclose(history.history["temperature"], [3.0])
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile",
+    [
+        pytest.param(False, marks=pytest.mark.tensorflow),
+        pytest.param(True, marks=pytest.mark.slow if not JIT else ()),
+    ],
+)
 def test_a_weight_acts_inside_the_compiled_step(
     distiller, batches, jit_compile
 ):

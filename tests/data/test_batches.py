@@ -1,5 +1,6 @@
 import string
 
+import keras
 import numpy as np
 import pytest
 from keras_kd.data.batches import masked_lm_batches, token_batches
@@ -290,3 +291,35 @@ def test_token_batches_come_in_the_order_of_the_masked_ones(store, tokenizer):
             places = np.asarray(masked_x["mask_positions"])[rows, columns]
             ids[rows, places] = np.asarray(y)[rows, columns]
             np.testing.assert_array_equal(x["token_ids"], ids)
+
+
+def test_training_goes_on_at_any_batch(store, tokenizer):
+    """Within an epoch, at an epoch's border, and in a later epoch."""
+
+    def batches(**arguments):
+        made = masked_lm_batches(store, tokenizer, 5, seed=3, **arguments)
+        return list(made.repeat().take(9).as_numpy_iterator())
+
+    steps = len(store) // 5
+    assert steps > 2
+    whole = batches()
+    for done in (1, steps - 1, steps, steps + 1):
+        for expected, found in zip(
+            whole[done:], batches(first_batch=done), strict=False
+        ):
+            keras.tree.map_structure(
+                np.testing.assert_array_equal, expected, found
+            )
+    later = batches(first_epoch=1, first_batch=1)
+    expected = whole[steps + 1]
+    keras.tree.map_structure(np.testing.assert_array_equal, expected, later[0])
+
+
+@pytest.mark.parametrize("make", [masked_lm_batches, token_batches])
+def test_a_first_batch_that_there_is_not_is_refused(store, tokenizer, make):
+    for arguments in (
+        {"first_batch": -1},
+        {"first_batch": 1, "shuffle": False},
+    ):
+        with pytest.raises(ValueError, match="`first_batch` must be 0 or more"):
+            make(store, tokenizer, 8, **arguments)

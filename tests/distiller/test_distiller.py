@@ -317,7 +317,9 @@ def make_headless(tiny_config, **arguments):
     return distiller
 
 
-@pytest.mark.parametrize("micro_batches", [1, 2])
+@pytest.mark.parametrize(
+    "micro_batches", [1, pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_encoders_without_heads_learn_each_other_s_states(
     tiny_config, store, tokenizer, micro_batches
 ):

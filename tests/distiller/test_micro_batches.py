@@ -53,7 +53,9 @@ def train(tiny_config, data, micro_batches, epochs=1, **losses):
 @pytest.mark.parametrize(
     "micro_batches", [2, pytest.param(8, marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("unmasked_share", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize(
+    "unmasked_share", [0.0, pytest.param(0.3, marks=pytest.mark.slow), 1.0]
+)
 def test_the_update_is_the_same_whatever_the_split(
     tiny_config, batches, micro_batches, unmasked_share
 ):

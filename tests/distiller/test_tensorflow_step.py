@@ -1,6 +1,7 @@
 import keras_kd as kd
 import keras
 import numpy as np
+import pytest
 
 # What is quick to build: TensorFlow's own graph; JAX has XLA, or nothing.
 JIT = keras.backend.backend() == "jax"
@@ -26,6 +27,7 @@ def test_the_teacher_runs_once_a_step_in_inference_mode(
     assert calls == [False] * 3
 
 
+@pytest.mark.slow
 def test_a_scaled_loss_gives_the_same_update(tiny_config, store, tokenizer):
     teacher = kd.BertMaskedLM(tiny_config, seed=0)
     weights = []

@@ -1,0 +1,97 @@
+import keras_kd as kd
+import keras
+import numpy as np
+import pytest
+from keras_kd.optimizers.skip_non_finite import all_finite
+
+JIT = keras.backend.backend() == "jax"
+NAMES = ("updates", "skipped", "in_a_row", "longest_row", "last_skipped")
+
+
+def make_model(optimizer, jit_compile=JIT):
+    """y = w x, of which the gradient of the squared error is 2 (w x - y) x."""
+    inputs = keras.Input((1,))
+    outputs = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+    model = keras.Model(inputs, outputs(inputs))
+    model.compile(optimizer, "mse", jit_compile=jit_compile)
+    return model
+
+
+def fit(model, inputs):
+    """A step for each number; what is wanted is 0."""
+    x = np.array(inputs, "float32")[:, None]
+    model.fit(
+        x, np.zeros_like(x), batch_size=1, epochs=1, verbose=0, shuffle=False
+    )
+
+
+def counts(optimizer):
+    return [int(getattr(optimizer, name)) for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    "jit_compile", [pytest.param(False, marks=pytest.mark.tensorflow), True]
+)
+def test_what_is_no_number_moves_nothing_and_is_counted(jit_compile):
+    inner = keras.optimizers.Adam(0.1)
+    optimizer = kd.SkipNonFinite(inner)
+    model = make_model(optimizer, jit_compile)
+    other = make_model(keras.optimizers.Adam(0.1), jit_compile)
+    fit(model, [1.0, np.nan, np.inf, 2.0, np.nan, 1.0])
+    fit(other, [1.0, 2.0, 1.0])
+    np.testing.assert_array_equal(model.get_weights(), other.get_weights())
+    for mine, theirs in zip(
+        inner.variables, other.optimizer.variables, strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+    assert counts(optimizer) == [6, 3, 0, 2, 4]
+    assert int(optimizer.iterations) == 3
+
+
+def test_without_any_all_is_as_with_the_inner_one():
+    optimizer = kd.SkipNonFinite(kd.AdamW(0.1))
+    model, other = make_model(optimizer), make_model(kd.AdamW(0.1))
+    for each in (model, other):
+        fit(each, [1.0, 2.0])
+    np.testing.assert_array_equal(model.get_weights(), other.get_weights())
+    assert counts(optimizer) == [2, 0, 0, 0, -1]
+
+
+def test_one_number_among_many_is_found():
+    ones = np.ones((3, 4), "float32")
+    bad = ones.copy()
+    bad[1, 2] = np.inf
+    assert all_finite([ones, None, ones])
+    assert not all_finite([ones, None, bad])
+    assert not all_finite([bad, -bad])
+
+
+def test_it_is_saved_with_its_inner_one_and_its_counts(tmp_path):
+    optimizer = kd.SkipNonFinite(keras.optimizers.SGD(0.25), name="mine")
+    model = make_model(optimizer)
+    fit(model, [np.nan, 1.0])
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras").optimizer
+    assert again.name == "mine"
+    assert isinstance(again.inner_optimizer, keras.optimizers.SGD)
+    assert float(again.learning_rate) == 0.25
+    assert counts(again) == [2, 1, 0, 1, 0]
+
+
+def test_the_learning_rate_is_the_inner_ones():
+    optimizer = kd.SkipNonFinite(keras.optimizers.SGD(0.25))
+    optimizer.learning_rate = 0.5
+    assert float(optimizer.inner_optimizer.learning_rate) == 0.5
+
+
+def test_a_distillers_logs_leave_such_a_batch_out(tiny_config):
+    config = tiny_config
+    teacher, student = (kd.BertMaskedLM(config, seed=s) for s in (0, 1))
+    distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
+    good = np.array([1.0, 2.0, 3.0], "float32")
+    rows = np.array([4.0, 4.0, 4.0], "float32")
+    distiller.log_terms(keras.ops.convert_to_tensor(good), rows)
+    bad = np.array([1.0, np.nan, 3.0], "float32")
+    distiller.log_terms(keras.ops.convert_to_tensor(bad), rows)
+    found = [float(metric.result()) for metric in distiller.term_metrics]
+    assert found == [1.0, 2.0, 3.0]
