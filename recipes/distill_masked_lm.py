@@ -17,10 +17,10 @@ from typing import Literal
 import keras_kd as kd
 import keras
 
+from resumed_run import log_callbacks, make_run, replay
 from run_folder import (
     jit_compile,
     load_teacher,
-    log_callbacks,
     make_optimizer,
     new_run_folder,
     read_config,
@@ -41,6 +41,9 @@ class Config:
         text_column: Column of the text in .csv, .jsonl, .parquet.
         run: Run folder to write.
         overwrite: Replace a run that is there.
+        resume: Go on with the run that is there, if there is one.
+        save_steps: Steps between two checkpoints; each validation makes one.
+        replay: Look at this batch of the run alone, counted from 0.
         num_layers: Layers of the student.
         plan: What the student starts from: random, embeddings_only, first,
             last, every_other, both_ends, hugging_face, or teacher layer
@@ -83,6 +86,9 @@ class Config:
     text_column: str = "text"
     run: str = "saved_models/student"
     overwrite: bool = False
+    resume: bool = False
+    save_steps: int | None = None
+    replay: int | None = None
     num_layers: int = 2
     plan: str | tuple[int, ...] = "every_other"
     alpha_ce: float = 5.0
@@ -160,12 +166,16 @@ def main(config):
         tokenizer.save(beside)
         batches = make_batches(config, beside, tokenizer, train, held_out)
 
+    run = make_run(config, folder)
     distiller.compile(
         make_optimizer(config.optimizer, config.learning_rate, config.steps),
         jit_compile=jit_compile(config),
     )
+    if config.replay is not None:
+        replay(distiller, batches, run, config.replay)
+        return None
     start = kd.InitializeStudent(config.plan, verbose=1)
-    fit(distiller, batches, config, [start, *log_callbacks(folder)])
+    fit(distiller, batches, config, [start, *log_callbacks(folder, run)], run)
     student.save(folder / "student.keras")
     results = kd.compare(
         {

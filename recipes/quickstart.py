@@ -19,9 +19,9 @@ import keras_kd as kd
 import keras
 import tensorflow as tf
 
+from resumed_run import log_callbacks
 from run_folder import (
     jit_compile,
-    log_callbacks,
     make_optimizer,
     new_run_folder,
     read_config,

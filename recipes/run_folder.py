@@ -85,12 +85,16 @@ def new_run_folder(config):
 
     The block under `with` prepares the run (tokenizer, tokens). Where it
     fails, nothing of it is left, and a run to be replaced is still there.
-    `config.json`, which `--config` reads, is written last.
+    `config.json`, which `--config` reads, is written last. With `resume` a run
+    that is there is gone on with: its files stay.
 
     Yields:
         The folder to write into; after the block it is `config.run`.
     """
     folder = pathlib.Path(config.run)
+    if is_resumed(config):
+        yield folder
+        return
     check_run_folder(folder, config)
     place = folder.resolve()  # a link to a folder stays a link
     beside = place.with_name(f".{place.name}-{os.getpid()}")
@@ -99,7 +103,8 @@ def new_run_folder(config):
     try:
         yield beside
         fields = dataclasses.asdict(config)
-        fields.pop("overwrite")  # said anew each time
+        for name in ("overwrite", "resume", "replay"):  # said anew each time
+            fields.pop(name, None)
         write_json(beside / "config.json", fields)
         if place.exists():
             os.replace(place, old)
@@ -109,6 +114,12 @@ def new_run_folder(config):
             os.replace(old, place)
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def is_resumed(config):
+    """Whether there is a run to go on with, and it is to be gone on with."""
+    there = pathlib.Path(config.run, "config.json").exists()
+    return getattr(config, "resume", False) and there
 
 
 def check_run_folder(folder, config):
@@ -168,23 +179,17 @@ def load_teacher(folder):
     return teacher, kd.WordPieceTokenizer.load(folder)
 
 
-def log_callbacks(folder):
-    """Keras's own logs of a run: `history.csv` and TensorBoard's."""
-    return [
-        keras.callbacks.CSVLogger(str(folder / "history.csv")),
-        keras.callbacks.TensorBoard(str(folder / "logs"), profile_batch=0),
-    ]
-
-
 def make_optimizer(name, learning_rate, steps):
     """Muon or AdamW, warmed up and decayed over `steps`; or "distilbert".
 
     Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/)
     moves the matrices of the layers, AdamW at a third of its rate the rest.
-    "distilbert" is `kd.distilbert_optimizer`.
+    "distilbert" is `kd.distilbert_optimizer`. Updates that are no numbers are
+    left out.
     """
     if name == "distilbert":
-        return kd.distilbert_optimizer(steps, learning_rate)
+        optimizer = kd.distilbert_optimizer(steps, learning_rate)
+        return kd.SkipNonFinite(optimizer)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
         decay_steps=max(1, steps - steps // 20),
@@ -203,7 +208,7 @@ def make_optimizer(name, learning_rate, steps):
     else:
         optimizer = kd.AdamW(schedule, beta_2=0.98, **shared)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+    return kd.SkipNonFinite(optimizer)
 
 
 def jit_compile(config):

@@ -20,9 +20,9 @@ import keras
 from rich.console import Console
 from rich.table import Table
 
+from resumed_run import log_callbacks
 from run_folder import (
     jit_compile,
-    log_callbacks,
     make_optimizer,
     new_run_folder,
     read_config,

@@ -20,7 +20,8 @@ class TextBatches:
 
     Args:
         train: Function that makes the Dataset, each time from its first
-            epoch: models fitted one after another meet the same batches.
+            epoch: models fitted one after another meet the same batches. With
+            `first_batch` from there on.
         held_out: Dataset with fixed masks.
         unigram: Dict, the unigram baseline on `held_out`; None where nothing
             is masked.
@@ -106,11 +107,20 @@ def make_plain_batches(config, folder, tokenizer, train, held_out):
 
 
 def write_stores(config, folder, tokenizer, train, held_out):
-    """Packs both texts into `folder`/tokens: a dict of two stores."""
-    return {
-        name: kd.TokenStore.write(
-            folder / "tokens" / name, documents, tokenizer, config.block_length
+    """Packs both texts into `folder`/tokens: a dict of two stores.
+
+    One that is there, of a run that is gone on with, is opened.
+    """
+
+    def store_of(path, documents):
+        if (path / "manifest.json").exists():
+            return kd.TokenStore(path)
+        return kd.TokenStore.write(
+            path, documents, tokenizer, config.block_length
         )
+
+    return {
+        name: store_of(folder / "tokens" / name, documents)
         for name, documents in (("train", train), ("held_out", held_out))
     }
 
@@ -145,13 +155,23 @@ def describe(store):
     return f"{tokens:,} training tokens in {len(store):,} blocks"
 
 
-def fit(model, batches, config, callbacks):
-    """Stock `fit` for `config.steps` steps, validated along the way."""
+def fit(model, batches, config, callbacks, run=None):
+    """Stock `fit` for `config.steps` steps, validated along the way.
+
+    Args:
+        model: Compiled.
+        batches: `TextBatches`.
+        config: The recipe's.
+        callbacks: List.
+        run: `kd.ResumableRun` to go on with, or None.
+    """
+    done = {"first_batch": run.batches} if run else {}
     return model.fit(
-        batches.train().repeat(),
+        batches.train(**done).repeat(),
+        initial_epoch=run.epoch if run else 0,
         steps_per_epoch=config.steps // config.validations,
         epochs=config.validations,
         validation_data=batches.held_out,
-        callbacks=callbacks,
+        callbacks=[*callbacks, run] if run else callbacks,
         shuffle=False,
     )

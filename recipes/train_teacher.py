@@ -16,9 +16,9 @@ from typing import Literal
 import keras_kd as kd
 import keras
 
+from resumed_run import log_callbacks, make_run, replay
 from run_folder import (
     jit_compile,
-    log_callbacks,
     make_optimizer,
     new_run_folder,
     read_config,
@@ -38,6 +38,9 @@ class Config:
         text_column: Column of the text in .csv, .jsonl, .parquet.
         run: Run folder to write.
         overwrite: Replace a run that is there.
+        resume: Go on with the run that is there, if there is one.
+        save_steps: Steps between two checkpoints; each validation makes one.
+        replay: Look at this batch of the run alone, counted from 0.
         tokenizer: vocab.txt, tokenizer.json or a folder; default: trained.
         vocabulary_size: Tokens of a trained vocabulary.
         preset: Size of the teacher: tiny, mini, small, medium, base.
@@ -67,6 +70,9 @@ class Config:
     text_column: str = "text"
     run: str = "saved_models/teacher"
     overwrite: bool = False
+    resume: bool = False
+    save_steps: int | None = None
+    replay: int | None = None
     tokenizer: str | None = None
     vocabulary_size: int = 4000
     preset: str = "mini"
@@ -120,7 +126,9 @@ def main(config):
     shape(config.vocabulary_size)  # a wrong field ends the program here
     folder = pathlib.Path(config.run)
     with new_run_folder(config) as beside:
-        if config.tokenizer:
+        if (beside / "vocab.txt").exists():  # a run that is gone on with
+            tokenizer = kd.WordPieceTokenizer.load(beside)
+        elif config.tokenizer:
             tokenizer = kd.WordPieceTokenizer.load(config.tokenizer)
         else:
             tokenizer = kd.WordPieceTokenizer.train(
@@ -129,6 +137,7 @@ def main(config):
         tokenizer.save(beside)
         batches = make_batches(config, beside, tokenizer, train, held_out)
 
+    run = make_run(config, folder)
     teacher = kd.BertMaskedLM(
         shape(tokenizer.vocabulary_size), seed=config.seed
     )
@@ -136,7 +145,10 @@ def main(config):
         make_optimizer(config.optimizer, config.learning_rate, config.steps),
         jit_compile=jit_compile(config),
     )
-    fit(teacher, batches, config, log_callbacks(folder))
+    if config.replay is not None:
+        replay(teacher, batches, run, config.replay)
+        return None
+    fit(teacher, batches, config, log_callbacks(folder, run), run)
     teacher.save(folder / "teacher.keras")
     results = {
         "unigram": batches.unigram,

@@ -47,6 +47,7 @@ TOP_LEVEL = {
     "saved_models",
 }
 NOT_RECIPES = {
+    "resumed_run",
     "run_folder",
     "text_batches",
     "step_parts",

@@ -9,7 +9,7 @@ import keras_kd as kd
 import pytest
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
-WALK, FROM_HUGGING_FACE = re.findall(
+WALK, FROM_HUGGING_FACE, SURVIVING = re.findall(
     r"```python\n(.*?)```", README.read_text("utf-8"), re.S
 )
 
@@ -32,6 +32,12 @@ def test_the_walk(tmp_path):
     assert re.search(r"student +\d\.\d{3} ", printed)
     assert (tmp_path / "my_student" / "saved_model").is_dir()
     assert (tmp_path / "my_student" / "student.keras").is_file()
+    short = SURVIVING.replace("=1000", "=2").replace("epochs=20", "epochs=1")
+    program = WALK[: WALK.index("kd.compare")] + short
+    run(program, tmp_path)
+    printed = run(program.replace("epochs=1,", "epochs=2,"), tmp_path)
+    assert "Epoch 2/2" in printed
+    assert len(list((tmp_path / "runs" / "mine").glob("epoch-*"))) == 2
 
 
 @pytest.mark.slow

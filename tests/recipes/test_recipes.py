@@ -25,7 +25,9 @@ RECIPES = pathlib.Path(quickstart.__file__).parent
 NAMES = sorted(
     path.stem
     for path in RECIPES.glob("*.py")
-    if not path.stem.startswith(("run_folder", "text_batches", "step_"))
+    if not path.stem.startswith(
+        ("resumed_run", "run_folder", "text_batches", "step_")
+    )
 )
 
 
