@@ -35,7 +35,8 @@ class Config:
     """The whole walk on the built-in corpus, or on your own text.
 
     Args:
-        corpus: "docstrings" (built in), files or globs.
+        corpus: "docstrings" (built in), files, folders, globs,
+            hf:OWNER/NAME/CONFIG:SPLIT, tfds:NAME/CONFIG:SPLIT, - (piped in).
         validation_corpus: Held-out files; default: 5 % of the corpus's
             documents, split by content.
         text_column: Column of the text in .csv, .jsonl, .parquet.

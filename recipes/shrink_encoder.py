@@ -39,7 +39,8 @@ class Config:
         encoder: Folder of BERT or DistilBERT, or its name on the Hugging Face
             hub.
         revision: Branch, tag or commit on the hub.
-        corpus: "docstrings" (built in), files or globs.
+        corpus: "docstrings" (built in), files, folders, globs,
+            hf:OWNER/NAME/CONFIG:SPLIT, tfds:NAME/CONFIG:SPLIT, - (piped in).
         validation_corpus: Held-out files; default: 5 % of the corpus's
             documents, split by content.
         text_column: Column of the text in .csv, .jsonl, .parquet.

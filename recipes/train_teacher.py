@@ -32,7 +32,8 @@ class Config:
     """Trains a LayerDrop teacher by masked LM.
 
     Args:
-        corpus: "docstrings" (built in), files or globs.
+        corpus: "docstrings" (built in), files, folders, globs,
+            hf:OWNER/NAME/CONFIG:SPLIT, tfds:NAME/CONFIG:SPLIT, - (piped in).
         validation_corpus: Held-out files; default: 5 % of the corpus's
             documents, split by content.
         text_column: Column of the text in .csv, .jsonl, .parquet.

@@ -233,7 +233,7 @@ def test_a_glob_without_match_is_said_at_once(tmp_path):
 
 
 def test_an_unknown_source_name_is_said_at_once():
-    with pytest.raises(ValueError, match="'docstrings' or an ex.*'wikitext'"):
+    with pytest.raises(ValueError, match="'docstrings', an exi.*'wikitext'"):
         read_documents("wikitext")
 
 
@@ -246,15 +246,8 @@ def test_no_source_is_said_at_once(source):
 @pytest.mark.parametrize("name", ["a.docx", "a.gz", "a.docx.gz", "a.txt.zip"])
 def test_an_unknown_suffix_is_said_at_once(tmp_path, name):
     (tmp_path / name).write_text("text", "utf-8")
-    with pytest.raises(ValueError, match=rf"ending in .txt, .jsonl.*{name}"):
+    with pytest.raises(ValueError, match=rf"ending in .txt, .raw, .*{name}"):
         read_documents(tmp_path / name)
-
-
-def test_a_folder_is_refused_at_once(tmp_path):
-    (tmp_path / "folder.txt").mkdir()
-    for folder in (tmp_path, tmp_path / "folder.txt"):
-        with pytest.raises(ValueError, match="must be files ending in"):
-            read_documents(folder)
 
 
 def test_an_unknown_split_is_said_at_once(tmp_path):

@@ -1,0 +1,154 @@
+"""Documents of datasets: Hugging Face's, TensorFlow Datasets'."""
+
+import dataclasses
+import itertools
+import pathlib
+import re
+
+from keras_kd.data.text_files import SNIFF_LINES, group_lines, is_title
+from keras_kd.runtime import import_tensorflow
+
+NAMED = re.compile(r"(?P<kind>hf|tfds):(?P<name>[^:]+)(:(?P<split>.+))?")
+SAVED = ("dataset_info.json", "dataset_dict.json")
+
+
+def find_dataset(source):
+    """The dataset that a source names; None where it names none.
+
+    Args:
+        source: Str, as of `read_documents`.
+
+    Raises:
+        ValueError: If the name is none that there can be.
+    """
+    if any((pathlib.Path(source) / name).exists() for name in SAVED):
+        return SavedDataset(pathlib.Path(source))
+    if not source.startswith(("hf:", "tfds:")):
+        return None
+    found = NAMED.fullmatch(source)
+    kind = (
+        found and {"hf": HubDataset, "tfds": TensorFlowDataset}[found["kind"]]
+    )
+    if not found or not found["name"].strip("/"):
+        raise ValueError(
+            "`source` must be as 'hf:OWNER/NAME/CONFIG:SPLIT' or "
+            f"'tfds:NAME/CONFIG:SPLIT'. Received: {source!r}"
+        )
+    return kind(found["name"], found["split"] or "train")
+
+
+@dataclasses.dataclass(frozen=True)
+class HubDataset:
+    """A dataset of the Hugging Face hub, streamed."""
+
+    name: str
+    split: str
+
+    def __str__(self):
+        return f"hf:{self.name}:{self.split}"
+
+    def read(self, text_column):
+        """Yields the documents."""
+        import datasets
+        from huggingface_hub import constants
+
+        owner, _, rest = self.name.partition("/")
+        name, _, config = rest.partition("/")
+        path = f"{owner}/{name}" if name else owner
+        try:
+            rows = datasets.load_dataset(
+                path,
+                config or None,
+                split=self.split,
+                streaming=not constants.HF_HUB_OFFLINE,
+            )
+        except Exception as error:  # of many kinds, by what is missing
+            raise OSError(
+                f"`source` must be a dataset that can be had: {self}: {error}"
+            ) from error
+        return documents_of(rows, text_column, self)
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedDataset:
+    """A folder that `datasets` wrote with `save_to_disk`."""
+
+    folder: pathlib.Path
+
+    def __str__(self):
+        return str(self.folder)
+
+    def read(self, text_column):
+        """Yields the documents; those of all splits, where it has such."""
+        import datasets
+
+        try:
+            found = datasets.load_from_disk(str(self.folder))
+        except Exception as error:  # damaged, in one of many ways
+            raise ValueError(
+                f"`source` must be a dataset as `save_to_disk` writes it. "
+                f"Received: {self.folder}: {error}"
+            ) from error
+        parts = found.values() if isinstance(found, dict) else [found]
+        for rows in parts:
+            yield from documents_of(rows, text_column, self)
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorFlowDataset:
+    """A dataset of TensorFlow Datasets."""
+
+    name: str
+    split: str
+
+    def __str__(self):
+        return f"tfds:{self.name}:{self.split}"
+
+    def read(self, text_column):
+        """Yields the documents."""
+        import_tensorflow(f"{self}")
+        import tensorflow_datasets
+
+        try:
+            rows = tensorflow_datasets.load(self.name, split=self.split)
+        except Exception as error:  # of many kinds, by what is missing
+            raise OSError(
+                f"`source` must be a dataset that can be had: {self}: {error}"
+            ) from error
+        rows = tensorflow_datasets.as_numpy(rows)
+        return documents_of(rows, text_column, self)
+
+
+def documents_of(rows, text_column, source):
+    """Yields a document of each row; of WikiText's lines, its articles.
+
+    Args:
+        rows: Iterable of dicts.
+        text_column: Str.
+        source: What they are of, for errors.
+
+    Raises:
+        ValueError: If a row has no such text.
+    """
+    texts = (_text_of(row, text_column, source) for row in rows)
+    head = list(itertools.islice(texts, SNIFF_LINES))
+    texts = itertools.chain(head, texts)
+    yield from group_lines(texts) if any(map(is_title, head)) else texts
+
+
+# Wiki40B's marks of what begins; a new line in a paragraph.
+_MARKS = re.compile(r"_START_(ARTICLE|SECTION|PARAGRAPH)_\n?|_NEWLINE_")
+
+
+def _text_of(row, text_column, source):
+    text = row.get(text_column)
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    if not isinstance(text, str):
+        raise ValueError(
+            f"`text_column` must be a column of text of {source}: "
+            f"{sorted(row)}. Received: {text_column!r}"
+        )
+    if text.startswith("\n_START_ARTICLE_"):
+        text = _MARKS.sub("\n", text).strip()
+    return text
