@@ -3,7 +3,8 @@ import string
 
 import numpy as np
 import pytest
-from keras_kd.data.token_store import TokenStore, pack_blocks
+from keras_kd.data.packing import pack_blocks
+from keras_kd.data.token_store import TokenStore
 from keras_kd.data.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
 
 # Ids: [PAD] 0, [UNK] 1, [CLS] 2, [SEP] 3, [MASK] 4, a 5, b 6, ..., z 30.
@@ -18,96 +19,11 @@ def tokenizer(tmp_path_factory):
     return WordPieceTokenizer.load(file)
 
 
-def pack(documents, tokenizer, block_length, **options):
-    packed = pack_blocks(documents, tokenizer, block_length, **options)
-    return [row for array in packed for row in array.tolist()]
-
-
-def pack_by_hand(documents, tokenizer, block_length):
-    """One document, then one block, after the other; plain lists."""
-    running = []
-    for ids in tokenizer.encode_batch(documents):
-        running += [*ids.tolist(), 3] if len(ids) else []
-    running, inner, blocks = running[:-1], block_length - 2, []
-    while len(running) >= inner:
-        blocks.append([2, *running[:inner], 3])
-        running = running[inner:]
-    if len(running) >= 6:
-        blocks.append([2, *running, 3] + [0] * (inner - len(running)))
-    return blocks
-
-
 def random_documents(count, seed=0):
     generator = np.random.default_rng(seed)
     letters = list(string.ascii_lowercase)
     lengths = generator.integers(1, 30, count)
     return [" ".join(generator.choice(letters, n)) for n in lengths]
-
-
-# pack_blocks
-
-
-def test_blocks_by_hand(tokenizer):
-    assert pack(DOCUMENTS, tokenizer, 10) == [
-        [2, 5, 6, 7, 3, 8, 9, 10, 11, 3],  # [CLS] a b c [SEP] d e f g [SEP]
-        [2, 12, 13, 14, 3, 15, 16, 3, 0, 0],  # h i j [SEP] k l, padded
-    ]
-
-
-def test_a_block_that_is_just_full_is_not_padded(tokenizer):
-    assert pack(["a b c d e f g h"], tokenizer, 10) == [
-        [2, 5, 6, 7, 8, 9, 10, 11, 12, 3]
-    ]
-
-
-@pytest.mark.parametrize("left_over, blocks", [(5, 1), (6, 2), (7, 2)])
-def test_fewer_than_six_tokens_left_over_are_no_block(
-    tokenizer, left_over, blocks
-):
-    documents = [" ".join("a" * (8 + left_over))]
-    packed = pack(documents, tokenizer, 10)
-    assert len(packed) == blocks
-    assert packed[0] == [2, *[5] * 8, 3]
-    assert (
-        packed[1:]
-        == [[2, *[5] * left_over, 3, *[0] * (8 - left_over)]][: blocks - 1]
-    )
-
-
-def test_documents_without_a_token_leave_no_separator(tokenizer):
-    documents = ["", "a b c", " ", "\u200b", "d e f g h i j", "", "k l", ""]
-    assert pack(documents, tokenizer, 10) == pack(DOCUMENTS, tokenizer, 10)
-
-
-@pytest.mark.parametrize("block_length", [8, 9, 16, 33])
-@pytest.mark.parametrize("blocks_at_once", [1, 2, 1024])
-def test_packing_in_pieces_is_packing_at_once(
-    tokenizer, block_length, blocks_at_once
-):
-    for count in range(1, 20):
-        documents = random_documents(count, seed=count)
-        packed = pack(
-            documents, tokenizer, block_length, blocks_at_once=blocks_at_once
-        )
-        assert packed == pack_by_hand(documents, tokenizer, block_length)
-
-
-def test_packing_streams(tokenizer):
-    asked = []
-
-    def documents():
-        for number in range(5000):
-            asked.append(number)
-            yield "a b c d e f"
-
-    # 7 ids a document; 1000 documents are tokenised at once.
-    blocks = next(pack_blocks(documents(), tokenizer, 9, blocks_at_once=10))
-    assert blocks.shape == (10, 9)
-    assert blocks.dtype == np.int32
-    assert len(asked) == 1000
-
-
-# TokenStore
 
 
 def test_a_store_holds_the_blocks(tokenizer, tmp_path):
@@ -127,11 +43,13 @@ def test_the_file_is_mapped_two_bytes_a_token_and_read_only(
     tokenizer, tmp_path
 ):
     store = TokenStore.write(tmp_path / "store", DOCUMENTS, tokenizer, 10)
-    assert isinstance(store.blocks, np.memmap)
+    (shard,) = store.blocks.shards
+    assert isinstance(shard, np.memmap)
     assert store.blocks.dtype == np.uint16
-    assert (tmp_path / "store" / "blocks.bin").stat().st_size == 2 * 10 * 2
+    file = tmp_path / "store" / "blocks-00000.bin"
+    assert file.stat().st_size == 2 * 10 * 2
     with pytest.raises(ValueError, match="read-only"):
-        store.blocks[0, 0] = 1
+        shard[0, 0] = 1
 
 
 def test_a_vocabulary_beyond_65536_takes_four_bytes_a_token(tmp_path):
@@ -163,6 +81,10 @@ def test_the_manifest_says_what_made_the_store(tokenizer, tmp_path):
     assert manifest == store.manifest
     fingerprint = manifest.pop("tokenizer")
     assert fingerprint.endswith(", 31 tokens")
+    assert len(manifest.pop("token_counts")) == 32
+    shards = manifest.pop("shards")
+    assert len(shards["blocks-00000.bin"].pop("digest")) == 32
+    assert shards == {"blocks-00000.bin": {"blocks": 2}}
     assert manifest == {
         "block_length": 10,
         "blocks": 2,
@@ -256,3 +178,129 @@ def test_a_folder_with_other_files_is_not_replaced(tokenizer, tmp_path):
     (tmp_path / "empty").mkdir()
     store = TokenStore.write(tmp_path / "empty", DOCUMENTS, tokenizer, 10)
     assert len(store) == 2
+
+
+# Shards
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    monkeypatch.setattr(TokenStore, "SHARD_TOKENS", 50)  # of 5 blocks
+
+
+def test_shards_hold_what_one_file_would(tokenizer, tmp_path, small_shards):
+    documents = random_documents(40)
+    store = TokenStore.write(tmp_path / "store", documents, tokenizer, 10)
+    expected = np.concatenate(list(pack_blocks(documents, tokenizer, 10)))
+    np.testing.assert_array_equal(store.blocks, expected)
+    assert len(store.blocks.shards) == -(-len(expected) // 5) > 3
+    assert [len(shard) for shard in store.blocks.shards[:-1]] == [5] * (
+        len(store.blocks.shards) - 1
+    )
+    np.testing.assert_array_equal(
+        store.token_counts, np.bincount(expected.ravel(), minlength=31)
+    )
+
+
+def damage(path, kind):
+    content = bytearray(path.read_bytes())
+    if kind == "a flipped bit":
+        content[-1] ^= 1
+    if kind == "an end that is missing":
+        content = content[:-2]
+    path.write_bytes(content)
+    if kind == "a file that is missing":
+        path.unlink()
+
+
+@pytest.mark.parametrize("name", ["blocks-00002.bin", "token_counts.npy"])
+@pytest.mark.parametrize(
+    "kind",
+    ["a flipped bit", "an end that is missing", "a file that is missing"],
+)
+def test_a_damaged_file_is_refused_by_name(
+    tokenizer, tmp_path, small_shards, name, kind
+):
+    documents = random_documents(40)
+    TokenStore.write(tmp_path / "store", documents, tokenizer, 10)
+    damage(tmp_path / "store" / name, kind)
+    with pytest.raises((ValueError, OSError), match=name):
+        TokenStore(tmp_path / "store")
+
+
+def test_who_does_not_verify_has_sizes_looked_at_alone(
+    tokenizer, tmp_path, small_shards
+):
+    documents = random_documents(40)
+    TokenStore.write(tmp_path / "store", documents, tokenizer, 10)
+    damage(tmp_path / "store" / "blocks-00002.bin", "a flipped bit")
+    TokenStore(tmp_path / "store", verify=False)
+    damage(tmp_path / "store" / "blocks-00002.bin", "an end that is missing")
+    with pytest.raises(ValueError, match=r"blocks-00002.bin.*of 98"):
+        TokenStore(tmp_path / "store", verify=False)
+
+
+# Interruptions
+
+
+class Killed(BaseException):
+    pass
+
+
+class Documents(list):
+    """Documents that end in the middle, once."""
+
+    def __init__(self, documents, until):
+        super().__init__(documents)
+        self.until = until
+        self.begun = 0
+
+    def __iter__(self):
+        self.begun += 1
+        for number, document in enumerate(super().__iter__()):
+            if self.begun == 1 and number == self.until:
+                raise Killed
+            yield document
+
+
+def files(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize("until", [0, 1000, 2500])
+def test_an_interrupted_store_ends_with_the_same_bytes(
+    tokenizer, tmp_path, monkeypatch, until
+):
+    monkeypatch.setattr(TokenStore, "SHARD_TOKENS", 3000)
+    documents = random_documents(3000)
+    whole = Documents(documents, None)
+    TokenStore.write(tmp_path / "whole", whole, tokenizer, 10)
+    cut = Documents(documents, until)
+    with pytest.raises(Killed):
+        TokenStore.write(tmp_path / "cut", cut, tokenizer, 10, resume=True)
+    assert not (tmp_path / "cut").exists()
+    done = len(list((tmp_path / "cut.partial").glob("*.bin")))
+    assert (done > 0) == (until > 0)
+    # As a process that is killed while it writes leaves them.
+    (tmp_path / "cut.partial" / f"blocks-{done:05d}.bin").write_bytes(b"half")
+    (tmp_path / "cut.partial" / "progress.json.partial").write_bytes(b"{")
+    TokenStore.write(tmp_path / "cut", cut, tokenizer, 10, resume=True)
+    found, expected = files(tmp_path / "cut"), files(tmp_path / "whole")
+    assert found == expected
+    TokenStore(tmp_path / "cut")
+
+
+def test_what_is_gone_on_with_must_be_of_the_same(tokenizer, tmp_path):
+    documents = Documents(random_documents(2500), 2000)
+    TokenStore.SHARD_TOKENS, kept = 3000, TokenStore.SHARD_TOKENS
+    try:
+        with pytest.raises(Killed):
+            TokenStore.write(
+                tmp_path / "s", documents, tokenizer, 10, resume=True
+            )
+    finally:
+        TokenStore.SHARD_TOKENS = kept
+    with pytest.raises(ValueError, match="`block_length`.*10. Received: 12"):
+        TokenStore.write(tmp_path / "s", documents, tokenizer, 12, resume=True)
+    with pytest.raises(ValueError, match="`documents` must be that of"):
+        TokenStore.write(tmp_path / "s", ["a"], tokenizer, 10, resume=True)
