@@ -6,7 +6,9 @@ from keras_kd import runtime
 runtime.quiet_tensorflow()
 
 from keras_kd.data import (
+    DocumentFilter,
     MaskedLMMasking,
+    MixedStore,
     TokenStore,
     WordPieceTokenizer,
     masked_lm_batches,
@@ -81,7 +83,9 @@ from keras_kd.export import export_student
 from keras_kd.runtime import choose_jit_compile, choose_precision, doctor
 
 __all__ = [
+    "DocumentFilter",
     "MaskedLMMasking",
+    "MixedStore",
     "TokenStore",
     "WordPieceTokenizer",
     "masked_lm_batches",

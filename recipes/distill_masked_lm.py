@@ -40,6 +40,8 @@ class Config:
         validation_corpus: Held-out files; default: 5 % of the corpus's
             documents, split by content.
         text_column: Column of the text in .csv, .jsonl, .parquet.
+        store: Folders of prepare_corpus.py, in place of a corpus.
+        store_weights: Share of each; default: all alike.
         run: Run folder to write.
         overwrite: Replace a run that is there.
         resume: Go on with the run that is there, if there is one.
@@ -85,6 +87,8 @@ class Config:
     corpus: tuple[str, ...] = ("docstrings",)
     validation_corpus: tuple[str, ...] = ()
     text_column: str = "text"
+    store: tuple[str, ...] = ()
+    store_weights: tuple[float, ...] = ()
     run: str = "saved_models/student"
     overwrite: bool = False
     resume: bool = False

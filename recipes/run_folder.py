@@ -146,7 +146,13 @@ def check_run_folder(folder, config):
             f"Received: {folder}, which holds something else"
         )
     in_use = []
-    for name in ("teacher", "tokenizer", "corpus", "validation_corpus"):
+    for name in (
+        "teacher",
+        "tokenizer",
+        "store",
+        "corpus",
+        "validation_corpus",
+    ):
         inputs = getattr(config, name, None) or ()
         inputs = [inputs] if isinstance(inputs, str) else inputs
         for path in inputs:

@@ -65,6 +65,8 @@ def check_sizes(config):
 def read_corpora(config):
     """Training and held-out documents of a recipe's config."""
     check_sizes(config)
+    if getattr(config, "store", ()):
+        return None, None  # it is read and tokenised already
     column = config.text_column
     if config.validation_corpus:
         train = kd.read_documents(config.corpus, text_column=column)
@@ -109,8 +111,11 @@ def make_plain_batches(config, folder, tokenizer, train, held_out):
 def write_stores(config, folder, tokenizer, train, held_out):
     """Packs both texts into `folder`/tokens: a dict of two stores.
 
-    One that is there, of a run that is gone on with, is opened.
+    One that is there, of a run that is gone on with, is opened; so are those
+    that `--store` names.
     """
+    if getattr(config, "store", ()):
+        return open_stores(config, tokenizer)
 
     def store_of(path, documents):
         if (path / "manifest.json").exists():
@@ -123,6 +128,36 @@ def write_stores(config, folder, tokenizer, train, held_out):
         name: store_of(folder / "tokens" / name, documents)
         for name, documents in (("train", train), ("held_out", held_out))
     }
+
+
+def load_store_tokenizer(config):
+    """The tokenizer of what prepare_corpus.py made."""
+    try:
+        return kd.WordPieceTokenizer.load(config.store[0])
+    except (OSError, ValueError) as error:
+        sys.exit(f"`--store`: {error}")
+
+
+def open_stores(config, tokenizer):
+    """Both parts of what prepare_corpus.py made, several mixed by weight."""
+    weights = config.store_weights or (1.0,) * len(config.store)
+    try:
+        stores = {
+            part: kd.MixedStore(
+                [kd.TokenStore(f"{path}/{part}") for path in config.store],
+                weights,
+            )
+            for part in ("train", "held_out")
+        }
+        stores["train"].check_tokenizer(tokenizer)
+    except (OSError, ValueError) as error:
+        sys.exit(f"`--store`: {error}")
+    if stores["train"].block_length != config.block_length:
+        sys.exit(
+            f"`--block-length` must be that of --store, "
+            f"{stores['train'].block_length}. Received: {config.block_length}"
+        )
+    return stores
 
 
 def batches_of(stores, make, config, tokenizer, **training):
@@ -151,8 +186,7 @@ def batches_of(stores, make, config, tokenizer, **training):
 
 def describe(store):
     """How much training text there is."""
-    tokens = store.manifest["tokens"]
-    return f"{tokens:,} training tokens in {len(store):,} blocks"
+    return f"{store.tokens:,} training tokens in {len(store):,} blocks"
 
 
 def fit(model, batches, config, callbacks, run=None):

@@ -24,7 +24,12 @@ from run_folder import (
     read_config,
     write_json,
 )
-from text_batches import fit, make_batches, read_corpora
+from text_batches import (
+    fit,
+    load_store_tokenizer,
+    make_batches,
+    read_corpora,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Config:
         validation_corpus: Held-out files; default: 5 % of the corpus's
             documents, split by content.
         text_column: Column of the text in .csv, .jsonl, .parquet.
+        store: Folders of prepare_corpus.py, in place of a corpus.
+        store_weights: Share of each; default: all alike.
         run: Run folder to write.
         overwrite: Replace a run that is there.
         resume: Go on with the run that is there, if there is one.
@@ -69,6 +76,8 @@ class Config:
     corpus: tuple[str, ...] = ("docstrings",)
     validation_corpus: tuple[str, ...] = ()
     text_column: str = "text"
+    store: tuple[str, ...] = ()
+    store_weights: tuple[float, ...] = ()
     run: str = "saved_models/teacher"
     overwrite: bool = False
     resume: bool = False
@@ -129,6 +138,8 @@ def main(config):
     with new_run_folder(config) as beside:
         if (beside / "vocab.txt").exists():  # a run that is gone on with
             tokenizer = kd.WordPieceTokenizer.load(beside)
+        elif config.store:
+            tokenizer = load_store_tokenizer(config)
         elif config.tokenizer:
             tokenizer = kd.WordPieceTokenizer.load(config.tokenizer)
         else:

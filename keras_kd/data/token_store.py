@@ -136,6 +136,11 @@ class TokenStore:
         return len(self.blocks)
 
     @property
+    def tokens(self):
+        """Number of tokens, special ones left out."""
+        return self.manifest["tokens"]
+
+    @property
     def token_counts(self):
         """How often each token id occurs, (V,) int."""
         return np.load(self.folder / COUNTS)

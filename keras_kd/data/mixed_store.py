@@ -1,0 +1,97 @@
+"""MixedStore: several token stores as one, by weight."""
+
+import numpy as np
+
+
+class MixedStore:
+    """Token stores that are drawn from in given proportions.
+
+    An epoch goes through every store once at least: those that weigh more
+    than their share of blocks go around again, from their first block on, and
+    their blocks are masked anew each time.
+
+    Args:
+        stores: List of `TokenStore`, of one tokenizer and block length.
+        weights: List of float > 0, the share of each in an epoch; they need
+            no sum of 1.
+
+    Attributes:
+        block_length: Int (T).
+        blocks: To be indexed like an array, (N, T).
+
+    Raises:
+        ValueError: If the stores do not go together, or a weight is not above
+            0.
+    """
+
+    def __init__(self, stores, weights):
+        if not stores or len(stores) != len(weights):
+            raise ValueError(
+                "`weights` must be one for each of `stores`. Received: "
+                f"{len(stores)} stores and {len(weights)} weights"
+            )
+        if not all(0 < weight < float("inf") for weight in weights):
+            raise ValueError(
+                f"`weights` must be above 0, and finite. Received: {weights}"
+            )
+        for name in ("block_length", "tokenizer"):
+            found = {str(store.manifest[name]) for store in stores}
+            if len(found) > 1:
+                raise ValueError(
+                    f"`stores` must have one {name}. Received: {sorted(found)}"
+                )
+        self.stores = list(stores)
+        self.block_length = stores[0].block_length
+        scale = max(
+            len(store) / weight
+            for store, weight in zip(stores, weights, strict=True)
+        )
+        self.counts = [round(weight * scale) for weight in weights]
+        self.blocks = _Mixed([store.blocks for store in stores], self.counts)
+
+    def __len__(self):
+        return len(self.blocks)
+
+    @property
+    def tokens(self):
+        """Number of tokens in an epoch, special ones left out."""
+        return sum(
+            round(store.tokens * count / len(store))
+            for store, count in zip(self.stores, self.counts, strict=True)
+        )
+
+    @property
+    def token_counts(self):
+        """How often each token id occurs in an epoch, (V,) float."""
+        return sum(
+            store.token_counts * (count / len(store))
+            for store, count in zip(self.stores, self.counts, strict=True)
+        )
+
+    def check_tokenizer(self, tokenizer):
+        """Refuses a tokenizer that did not make these stores."""
+        for store in self.stores:
+            store.check_tokenizer(tokenizer)
+
+
+class _Mixed:
+    """Blocks of several stores, each around and around to its count."""
+
+    def __init__(self, blocks, counts):
+        self.parts = blocks
+        self.starts = np.cumsum([0, *counts])
+        self.dtype = np.result_type(*(part.dtype for part in blocks))
+        self.shape = int(self.starts[-1]), blocks[0].shape[1]
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, index):
+        index = np.asarray(index)
+        which = np.searchsorted(self.starts, index, side="right") - 1
+        found = np.empty((*index.shape, self.shape[1]), self.dtype)
+        for part, blocks in enumerate(self.parts):
+            here = which == part
+            inside = (index[here] - self.starts[part]) % len(blocks)
+            found[here] = blocks[inside]
+        return found

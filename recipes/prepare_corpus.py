@@ -1,0 +1,190 @@
+"""Prepares a corpus once: text to token stores that recipes train on.
+
+    uv run recipes/prepare_corpus.py --corpus "texts/*.txt.gz" \
+        --to saved_models/stores/mine
+    uv run recipes/train_teacher.py --store saved_models/stores/mine
+
+Leaves in the folder: the tokenizer's files, `train` and `held_out` (token
+stores), report.json (what was kept, what was left out and why). The same
+command goes on where an interruption left it, and ends with the same bytes.
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+
+import keras_kd as kd
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from run_folder import read_config, write_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Prepares a corpus once.
+
+    Args:
+        corpus: "docstrings" (built in), files, folders, globs,
+            hf:OWNER/NAME/CONFIG:SPLIT, tfds:NAME/CONFIG:SPLIT, - (piped in).
+        validation_corpus: Held-out files; default: 5 % of the corpus's
+            documents, split by content.
+        text_column: Column of the text in .csv, .jsonl, .parquet, datasets.
+        to: Folder to write.
+        tokenizer: Folder with a tokenizer; default: trained on the corpus.
+        vocabulary_size: Tokens of one that is trained.
+        block_length: Tokens in a sequence.
+        shortest: Characters that a document must have.
+        drop_duplicates: Leave out texts that were there before.
+        most_unknown: Share of a document's tokens that may be unknown.
+    """
+
+    corpus: tuple[str, ...] = ("docstrings",)
+    validation_corpus: tuple[str, ...] = ()
+    text_column: str = "text"
+    to: str = "saved_models/stores/docstrings"
+    tokenizer: str | None = None
+    vocabulary_size: int = 4000
+    block_length: int = 64
+    shortest: int = 0
+    drop_duplicates: bool = True
+    most_unknown: float | None = None
+
+
+def main(config):
+    """Tokenizer, then a store of each part; the report last."""
+    folder = pathlib.Path(config.to)
+    check_folder(config, folder)
+    train, held_out = read_parts(config)
+    tokenizer = make_tokenizer(config, folder, train)
+    report = {}
+    for name, documents in (("train", train), ("held_out", held_out)):
+        kept = kd.DocumentFilter(
+            documents,
+            config.shortest,
+            config.drop_duplicates,
+            config.most_unknown,
+            tokenizer,
+        )
+        store = write_store(config, folder / name, kept, tokenizer)
+        unknown = int(store.token_counts[tokenizer.unknown_id])
+        report[name] = {
+            **kept.counts,
+            "tokens": store.tokens,
+            "unknown": unknown / max(1, store.tokens + unknown),
+            "blocks": len(store),
+        }
+    write_json(folder / "report.json", report)
+    print_report(report)
+    return report
+
+
+def check_folder(config, folder):
+    """Ends the program where the folder is of another corpus, or is done."""
+    fields = json.loads(json.dumps(dataclasses.asdict(config)))
+    path = folder / "config.json"
+    if (folder / "report.json").exists():
+        sys.exit(
+            "`--to` must be a new folder, or one that was interrupted. "
+            f"Received: {folder}, which is done"
+        )
+    if path.exists():
+        there = json.loads(path.read_text("utf-8"))
+        changed = [n for n in fields if fields[n] != there.get(n)]
+        if changed:
+            sys.exit(
+                "`--to` must be gone on with as it was begun. Received: "
+                f"{folder}, with another {', '.join(changed)}"
+            )
+        return
+    if folder.exists() and any(folder.iterdir()):
+        sys.exit(
+            "`--to` must be a new folder, or one that was interrupted. "
+            f"Received: {folder}, which holds something else"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, fields)
+
+
+def read_parts(config):
+    """Training and held-out documents."""
+    column = config.text_column
+    try:
+        if config.validation_corpus:
+            return (
+                kd.read_documents(config.corpus, text_column=column),
+                kd.read_documents(config.validation_corpus, text_column=column),
+            )
+        return tuple(
+            kd.read_documents(config.corpus, split, column)
+            for split in ("train", "validation")
+        )
+    except (OSError, ValueError) as error:
+        sys.exit(f"`--corpus`: {error}")
+
+
+def make_tokenizer(config, folder, train):
+    """The one that is there, the one that is named, or a new one."""
+    if (folder / "vocab.txt").exists():
+        return kd.WordPieceTokenizer.load(folder)
+    if config.tokenizer:
+        tokenizer = kd.load_tokenizer(config.tokenizer)
+    else:
+        tokenizer = kd.WordPieceTokenizer.train(train, config.vocabulary_size)
+    tokenizer.save(folder)
+    return tokenizer
+
+
+def write_store(config, path, documents, tokenizer):
+    """A store, with a line that says how far it is."""
+    columns = SpinnerColumn(), TextColumn("{task.description}")
+    with Progress(*columns, transient=True) as progress:
+        task = progress.add_task(path.name)
+
+        class Watched:
+            """The documents, counted as they go by."""
+
+            def __iter__(self):
+                for number, document in enumerate(documents, 1):
+                    if number % 100 == 0:
+                        text = f"{path.name}: {number:,} documents"
+                        progress.update(task, description=text)
+                    yield document
+
+            def __repr__(self):
+                return repr(documents)
+
+        try:
+            if (path / "manifest.json").exists():
+                for _ in documents:  # the counts of the report
+                    pass
+                return kd.TokenStore(path)
+            return kd.TokenStore.write(
+                path, Watched(), tokenizer, config.block_length, resume=True
+            )
+        except (OSError, ValueError) as error:
+            sys.exit(f"`--corpus`: {error}")
+        except KeyboardInterrupt:
+            sys.exit("\nInterrupted: the same command goes on from here.")
+
+
+def print_report(report):
+    """A column for each part."""
+    table = Table(title="what was prepared")
+    table.add_column("")
+    for name in report:
+        table.add_column(name.replace("_", " "), justify="right")
+    for name in report["train"]:
+        values = [part[name] for part in report.values()]
+        cells = [
+            f"{value:.3%}" if isinstance(value, float) else f"{value:,}"
+            for value in values
+        ]
+        table.add_row(name.replace("_", " "), *cells)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main(read_config(Config, __doc__))

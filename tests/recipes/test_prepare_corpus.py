@@ -1,0 +1,100 @@
+import dataclasses
+import json
+
+import keras_kd as kd
+import prepare_corpus
+import pytest
+import train_teacher
+
+
+def files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "config.json"
+    }
+
+
+@pytest.fixture
+def config(corpus, tmp_path):
+    return prepare_corpus.Config(
+        corpus=(corpus,),
+        to=str(tmp_path / "store"),
+        vocabulary_size=500,
+        block_length=32,
+    )
+
+
+def test_it_leaves_stores_a_tokenizer_and_a_report(config, tmp_path, capsys):
+    report = prepare_corpus.main(config)
+    tokenizer = kd.WordPieceTokenizer.load(tmp_path / "store")
+    for part in ("train", "held_out"):
+        store = kd.TokenStore(tmp_path / "store" / part)
+        store.check_tokenizer(tokenizer)
+        assert report[part]["tokens"] == store.tokens
+        assert report[part]["blocks"] == len(store)
+        assert report[part]["kept"] > 0
+    written = json.loads((tmp_path / "store" / "report.json").read_text())
+    assert written == report
+    assert "too many unknown" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("part", [1, 2])
+def test_an_interrupted_one_ends_with_the_same_bytes(
+    config, tmp_path, monkeypatch, part
+):
+    prepare_corpus.main(config)
+    again = dataclasses.replace(config, to=str(tmp_path / "again"))
+    real, calls = kd.TokenStore.write, []
+
+    def interrupted(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == part:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kd.TokenStore, "write", interrupted)
+        with pytest.raises(SystemExit, match="the same command goes on"):
+            prepare_corpus.main(again)
+    prepare_corpus.main(again)
+    found, expected = files(tmp_path / "again"), files(tmp_path / "store")
+    assert found == expected
+
+
+def test_another_command_does_not_go_on(config, tmp_path):
+    folder = tmp_path / "store"
+    prepare_corpus.check_folder(config, folder)
+    other = dataclasses.replace(config, block_length=16)
+    with pytest.raises(SystemExit, match="with another block_length"):
+        prepare_corpus.main(other)
+    (folder / "report.json").write_text("{}")
+    with pytest.raises(SystemExit, match="which is done"):
+        prepare_corpus.main(config)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    other = dataclasses.replace(config, to=str(tmp_path / "mine"))
+    with pytest.raises(SystemExit, match="which holds something else"):
+        prepare_corpus.main(other)
+
+
+@pytest.mark.slow
+def test_a_teacher_trains_on_stores(config, tmp_path):
+    prepare_corpus.main(config)
+    stores = (str(tmp_path / "store"),) * 2
+    train = train_teacher.Config(
+        store=stores,
+        store_weights=(1.0, 3.0),
+        run=str(tmp_path / "run"),
+        smoke=True,
+        jit_compile=False,
+    )
+    results = train_teacher.main(train)
+    assert results["teacher"]["masked_cross_entropy"] > 0
+    assert not (tmp_path / "run" / "tokens").exists()
+    with pytest.raises(SystemExit, match="`--store`.*must hold a tokenizer"):
+        train_teacher.main(
+            dataclasses.replace(
+                train, store=(str(tmp_path),), run=str(tmp_path / "other")
+            )
+        )
