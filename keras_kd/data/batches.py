@@ -89,7 +89,8 @@ def masked_lm_batches(
     wide, narrow = (store.block_length, "int32"), (slots, "int32")
     specs = [wide, wide, wide, narrow, narrow, (slots, "float32")]
     order = seed, shuffle, first_epoch, first_batch
-    return _batches(tf, store, batch_size, order, specs, make, named)
+    at_once = 1 if across_batch else batches_at_once(store, batch_size)
+    return _batches(tf, store, batch_size, order, specs, make, named, at_once)
 
 
 def token_batches(
@@ -135,7 +136,13 @@ def token_batches(
 
     specs = [(store.block_length, "int32")] * 3
     order = seed, shuffle, first_epoch, first_batch
-    return _batches(tf, store, batch_size, order, specs, make, named)
+    at_once = batches_at_once(store, batch_size)
+    return _batches(tf, store, batch_size, order, specs, make, named, at_once)
+
+
+def batches_at_once(store, batch_size):
+    """Batches that go through NumPy together: some 64,000 tokens."""
+    return max(1, 2**16 // (batch_size * store.block_length))
 
 
 def check_batches(store, tokenizer, batch_size, shuffle, first_batch):
@@ -154,7 +161,7 @@ def check_batches(store, tokenizer, batch_size, shuffle, first_batch):
         )
 
 
-def _batches(tf, store, batch_size, order, specs, make, named):
+def _batches(tf, store, batch_size, order, specs, make, named, at_once):
     """A dataset that goes through a store, an epoch each time.
 
     Args:
@@ -163,10 +170,11 @@ def _batches(tf, store, batch_size, order, specs, make, named):
         batch_size: Int (B).
         order: Seed, whether to shuffle, the first epoch, the first batch.
         specs: List of pairs, width and dtype of each array of a batch.
-        make: Function of blocks (B, T), which of them are there (B, 1) bool,
-            their indices (B,) and the epoch, to a tuple of arrays
-            (B, width).
+        make: Function of the blocks (N, T) of some batches, which of them are
+            there (N, 1) bool, their indices (N,) and the epoch, to a tuple of
+            arrays (N, width).
         named: Function of those as tensors, to an element of the dataset.
+        at_once: Int. How many batches `make` is given, one after the other.
     """
     seed, shuffle, first_epoch, first_batch = order
     number_of_blocks = len(store)
@@ -185,34 +193,40 @@ def _batches(tf, store, batch_size, order, specs, make, named):
             yield first_epoch, 0
 
     def indices_of(epoch, step):
-        indices = tf.data.Dataset.range(step * batch_size, steps * batch_size)
-        if shuffle:
-            key = tf.stack([seed, tf.cast(epoch, tf.int32)])
-            indices = indices.map(
-                lambda index: tf.random.experimental.index_shuffle(
-                    index, key, number_of_blocks - 1
+        """Of several batches each."""
+        key = tf.stack([seed, tf.cast(epoch, tf.int32)])
+
+        def of_some(first):
+            last = tf.minimum(first + at_once, steps)
+            indices = tf.range(first * batch_size, last * batch_size)
+            if shuffle:
+                indices = tf.random.experimental.index_shuffle(
+                    indices, key, number_of_blocks - 1
                 )
-            )
-        batches = indices.batch(batch_size, drop_remainder=True)
-        return batches.map(lambda batch: (batch, epoch))
+            return indices, epoch
+
+        return tf.data.Dataset.range(step, steps, at_once).map(of_some)
 
     def load(indices, epoch):
         here = indices < number_of_blocks  # False: filling the last batch
         blocks = store.blocks[np.where(here, indices, 0)]
         return make(blocks, here[:, None], indices, int(epoch))
 
-    def batch_of(indices, epoch):
+    def batches_of(indices, epoch):
         types = [tf.dtypes.as_dtype(dtype) for _, dtype in specs]
         arrays = tf.numpy_function(load, [indices, epoch], types)
-        for array, (width, _) in zip(arrays, specs, strict=True):
-            array.set_shape((batch_size, width))
-        return named(arrays)
+        return named(
+            [
+                tf.reshape(array, (-1, batch_size, width))
+                for array, (width, _) in zip(arrays, specs, strict=True)
+            ]
+        )
 
     dataset = tf.data.Dataset.from_generator(
         this_epoch, output_signature=(tf.TensorSpec((), tf.int64),) * 2
     )
     dataset = dataset.flat_map(indices_of)
-    dataset = dataset.map(batch_of, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.map(batches_of, num_parallel_calls=2).unbatch()
     if not first_step:  # else the first epoch is shorter than the others
         assert_steps = tf.data.experimental.assert_cardinality(steps)
         dataset = dataset.apply(assert_steps)
