@@ -170,7 +170,6 @@ class MaskedLMMasking:
 
     def _draws(self, indices, epoch, columns):
         """Uniform draws in [0, 1), a row for each block: (B, `columns`)."""
-
         bits = np.random.Philox(key=self.seed, counter=[0, 0, epoch, 0])
         generator, state = np.random.Generator(bits), bits.state
         draws = np.empty((len(indices), columns))

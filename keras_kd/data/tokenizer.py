@@ -15,6 +15,7 @@ from keras_kd.data.tokenizer_files import (
     read_normalizer,
     read_tokenizer,
 )
+from keras_kd.data.word_cache import WordCache, goes_by_words
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 MOST_LETTERS = 1000  # of a trained vocabulary
@@ -50,6 +51,7 @@ class WordPieceTokenizer:
             )
         self.backend = tokenizer
         self.lowercase = lowercase
+        self._word_cache, self._cached_for = None, None
         self.special_tokens = tuple(special_tokens)
         self.pad_id, self.unknown_id, self.cls_id, self.sep_id, self.mask_id = (
             tokenizer.token_to_id(token) for token in special_tokens
@@ -195,7 +197,7 @@ class WordPieceTokenizer:
             )
 
     def encode_batch(self, texts):
-        """Token ids of each text, without [CLS] and [SEP], on all cores.
+        """Token ids of each text, without [CLS] and [SEP].
 
         Args:
             texts: List of str.
@@ -203,10 +205,25 @@ class WordPieceTokenizer:
         Returns:
             List of int32 arrays.
         """
+        cache = self.word_cache()
+        if cache is not None:
+            return cache.encode_batch(list(texts))
         encodings = self.backend.encode_batch_fast(
             list(texts), add_special_tokens=False
         )
         return [np.asarray(e.ids, "int32") for e in encodings]
+
+    def word_cache(self):
+        """The `WordCache` of the backend as it is; None where it has none."""
+        backend = self.backend
+        parts = str(backend.normalizer), str(backend.pre_tokenizer)
+        state = *parts, backend.get_vocab_size()
+        if state != self._cached_for:
+            self._word_cache, self._cached_for = None, state
+            if goes_by_words(backend):
+                separator = self.special_tokens[0]
+                self._word_cache = WordCache(backend, separator)
+        return self._word_cache
 
     def encode_documents(self, documents, documents_at_once=1000):
         """Yields `encode_batch` of a stream, a few documents at a time."""
