@@ -42,6 +42,7 @@ def test_the_doctor_as_a_program_prints_one_table_in_80_columns():
     assert max(len(row) for row in rows) <= 80
 
 
+@pytest.mark.slow
 def test_on_jax_nothing_imports_tensorflow():
     # By path: the other rooms of keras_kd are not this test's matter.
     program = f"""

@@ -132,12 +132,13 @@ def make_config(tokenizer):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "steps",
     [
-        pytest.param(2, marks=pytest.mark.slow),  # before any checkpoint
-        6,  # three steps into the second epoch
-        pytest.param(9, marks=pytest.mark.slow),  # at the third's first
+        2,  # before any checkpoint
+        6,  # two steps into the second epoch
+        9,  # at the third's first
     ],
 )
 def test_a_killed_run_ends_as_if_nothing_had_been(
@@ -191,12 +192,13 @@ def test_another_student_is_refused(finished, tokenizer):
         train(folder, store, tokenizer, distiller, config=CONFIG)
 
 
-def fit_line(folder, inputs, callbacks=(), **arguments):
+def fit_line(folder, inputs, callbacks=(), dropout=0.0, **arguments):
     """A plain Keras model, y = w x, a step for each number."""
     first = keras.Input((1,))
     layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
-    model = keras.Model(first, layer(first))
-    model.compile(kd.SkipNonFinite(keras.optimizers.SGD(0.1)), "mse")
+    dropped = keras.layers.Dropout(dropout, seed=4)(first)
+    model = keras.Model(first, layer(dropped))
+    model.compile(kd.SkipNonFinite(keras.optimizers.Adam(0.1)), "mse")
     x = np.array(inputs, "float32")[:, None]
     run = kd.ResumableRun(folder, **{"every_steps": 1, **arguments})
     try:
@@ -213,7 +215,21 @@ def fit_line(folder, inputs, callbacks=(), **arguments):
         )
     finally:
         run.close()
+    run.weights = model.get_weights()
     return run
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 5])
+def test_a_killed_line_ends_as_if_nothing_had_been(tmp_path, steps):
+    numbers = [1.0, 2.0, -1.0]
+    whole = fit_line(tmp_path / "whole", numbers, dropout=0.5)
+    arguments = {"dropout": 0.5, "every_steps": 2}
+    with pytest.raises(Killed):
+        fit_line(tmp_path / "cut", numbers, [Kill(steps)], **arguments)
+    found = fit_line(tmp_path / "cut", numbers, **arguments)
+    np.testing.assert_array_equal(found.weights, whole.weights)
+    assert found.history == whole.history
+    assert found.batches == 9
 
 
 def test_the_last_ones_and_the_best_are_kept(tmp_path):

@@ -215,6 +215,7 @@ def test_weights_default_to_one_and_terms_may_be_ones_own(teacher, batches):
     np.testing.assert_allclose(logs["length"], 1.0, rtol=1e-4)  # LayerNorm
 
 
+@pytest.mark.slow
 def test_a_student_without_segments_learns_from_a_teacher_with(
     teacher, batches
 ):

@@ -54,7 +54,12 @@ def train(tiny_config, data, micro_batches, epochs=1, **losses):
     "micro_batches", [2, pytest.param(8, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize(
-    "unmasked_share", [0.0, pytest.param(0.3, marks=pytest.mark.slow), 1.0]
+    "unmasked_share",
+    [
+        0.0,
+        pytest.param(0.3, marks=pytest.mark.slow),
+        pytest.param(1.0, marks=pytest.mark.slow),
+    ],
 )
 def test_the_update_is_the_same_whatever_the_split(
     tiny_config, batches, micro_batches, unmasked_share

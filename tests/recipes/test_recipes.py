@@ -286,6 +286,7 @@ def encoder_folder(tmp_path_factory, teacher_run):
     return kd.save_checkpoint(teacher, folder, tokenizer)
 
 
+@pytest.mark.slow
 def test_shrink_encoder_leaves_a_smaller_folder(
     encoder_folder, corpus, tmp_path
 ):

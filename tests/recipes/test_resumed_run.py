@@ -74,6 +74,7 @@ def teacher_run(tmp_path_factory, corpus):
 
 
 @UNCLOSED
+@pytest.mark.slow
 def test_a_teacher_goes_on(teacher_run, corpus, tmp_path, monkeypatch):
     config = config_of(train_teacher, corpus, tmp_path / "run")
     with monkeypatch.context() as patch:
