@@ -1,8 +1,7 @@
 """Prepares a corpus once: text to token stores that recipes train on.
 
-    uv run recipes/prepare_corpus.py --corpus "texts/*.txt.gz" \
-        --to saved_models/stores/mine
-    uv run recipes/train_teacher.py --store saved_models/stores/mine
+    uv run recipes/prepare_corpus.py --corpus "*.txt" --to saved_models/mine
+    uv run recipes/train_teacher.py --store saved_models/mine
 
 Leaves in the folder: the tokenizer's files, `train` and `held_out` (token
 stores), report.json (what was kept, what was left out and why). The same
