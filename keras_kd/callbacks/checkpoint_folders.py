@@ -14,6 +14,7 @@ VARIABLES = "variables.safetensors"
 STATE = "state.json"
 DIGESTS = "digests.json"
 PREFIX = "epoch-"
+DAMAGED = "damaged-"
 
 
 class CheckpointFolders:
@@ -81,7 +82,9 @@ class CheckpointFolders:
             ) from error
 
     def newest(self):
-        """The newest whole one.
+        """The newest whole one; newer ones that are damaged are set aside.
+
+        They stay, under names that begin with "damaged-".
 
         Returns:
             Triple of name, arrays and state; or None where there is none.
@@ -98,6 +101,9 @@ class CheckpointFolders:
                     f"used: {error}",
                     stacklevel=2,
                 )
+                aside = self.folder / f"{DAMAGED}{name}"
+                shutil.rmtree(aside, ignore_errors=True)
+                os.replace(self.folder / name, aside)
         return None
 
     def read(self, name):

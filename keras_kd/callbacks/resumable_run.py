@@ -142,6 +142,7 @@ class ResumableRun(keras.callbacks.Callback):
             from_arrays("model", own_variables(model), arrays)
 
     def on_train_begin(self, logs=None):
+        self.lock.acquire(timeout=0)  # again, for another `fit`
         self.saved_at = time.monotonic()
         self.handlers = {}
         if threading.current_thread() is threading.main_thread():

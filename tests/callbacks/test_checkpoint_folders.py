@@ -51,8 +51,11 @@ def test_a_damaged_one_is_named_and_passed_over(folders, damage, file):
     damage(folders.folder / name / file)
     with pytest.warns(UserWarning, match=f"{name} is damaged, and not used"):
         found, _, state = folders.newest()
-    assert found == folders.names()[-2]
+    assert found == folders.names()[-1] == folders.name(1, 0)
     assert state == {"epoch": 1, "step": 0}
+    assert (folders.folder / f"damaged-{name}").is_dir()
+    folders.prune([found])  # as a run does that goes on: not in its place
+    assert folders.names() == [found]
 
 
 def test_a_full_disk_leaves_the_others_whole(folders, monkeypatch):
