@@ -52,13 +52,15 @@ class InGraphTokenizer(tf.Module):
         self.longest_piece = max(map(len, model["vocab"]))
         ids = dict(model["vocab"])
         self.in_raw_text, self.in_normalized_text = {}, {}
-        for index, token in _longest_first(tokenizer.backend):
-            stand_in = chr(STAND_INS + index)
+        added = _longest_first(tokenizer.backend)
+        for place, (index, token) in enumerate(added):
+            stand_in = chr(STAND_INS + place)
             ids[stand_in] = index
             if token.normalized:
                 words = self.normalize(tf.constant([token.content]))
                 content = words.numpy()[0].decode().strip()
-                self.in_normalized_text[content] = stand_in
+                if content:
+                    self.in_normalized_text[content] = stand_in
             else:
                 self.in_raw_text[token.content] = stand_in
         self.ids = _table(ids, tf.string, tf.int32, -1)

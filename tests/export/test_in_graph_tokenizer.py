@@ -74,6 +74,24 @@ def test_of_tokens_that_begin_alike_the_longest_counts():
     check(tokenizer, ["xab!cx", "ab! ab !", "b!", "aab!ba b!c AB!C ab!cab!"])
 
 
+def test_an_added_token_of_which_nothing_is_left_is_nowhere():
+    tokenizer = kd.WordPieceTokenizer.train(["ab ba"] * 9, 9)
+    texts = ["ab ba", "a\u0301b"]
+    expected = [ids.tolist() for ids in tokenizer.encode_batch(texts)]
+    tokenizer.backend.add_tokens(["\u0301"])
+    found = InGraphTokenizer(tokenizer)(tf.constant(texts))
+    assert found.to_list() == expected
+
+
+def test_added_tokens_may_come_after_a_large_vocabulary(tmp_path):
+    words = [f"w{number}" for number in range(70_000)]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    (tmp_path / "vocab.txt").write_text("\n".join(tokens))
+    tokenizer = kd.WordPieceTokenizer.load(tmp_path)
+    tokenizer.backend.add_tokens(["<new>"])
+    check(tokenizer, ["w7 <new> w69999", "[MASK]<new>"])
+
+
 def test_a_word_of_many_pieces_and_one_with_none():
     tokenizer = kd.WordPieceTokenizer.train(["a b ab"] * 9, 9)
     check(tokenizer, ["a" * 99, "a" * 100, "a" * 101, "aaz", "zaa", "ab b"])
