@@ -1,7 +1,6 @@
 """WordPieceTokenizer: BERT's vocabulary, trained here or loaded."""
 
 import collections
-import itertools
 import json
 import os
 import pathlib
@@ -225,11 +224,21 @@ class WordPieceTokenizer:
                 self._word_cache = WordCache(backend, separator)
         return self._word_cache
 
-    def encode_documents(self, documents, documents_at_once=1000):
+    def encode_documents(
+        self, documents, documents_at_once=1000, characters_at_once=1_000_000
+    ):
         """Yields `encode_batch` of a stream, a few documents at a time."""
-        documents = iter(documents)
-        while some := list(itertools.islice(documents, documents_at_once)):
-            yield from self.encode_batch(some)
+        some, characters = [], 0
+        for document in documents:
+            some.append(document)
+            characters += len(document)
+            if (
+                len(some) == documents_at_once
+                or characters >= characters_at_once
+            ):
+                yield from self.encode_batch(some)
+                some, characters = [], 0
+        yield from self.encode_batch(some)
 
     def decode(self, token_ids):
         """Text of token ids, special tokens left out."""
