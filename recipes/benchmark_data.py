@@ -15,7 +15,6 @@ import itertools
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +22,8 @@ import time
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+
+from worker_process import forget_peak, peak_mib, run_worker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,30 +77,28 @@ def main(config):
         found = WORKERS[name](config, *([int(times)] if times else []))
         print(json.dumps(found))
         return found
-    rounds = []
+    rounds, flags = [], flags_of(config)
     for index in range(config.rounds):
         names = (*PREPARING, *BATCHING)[:: 1 if index % 2 else -1]
-        rounds.append({name: run_worker(config, name) for name in names})
-    memory = {n: run_worker(config, f"memory:{n}") for n in config.times}
+        rounds.append({n: run_worker(__file__, flags, n) for n in names})
+    memory = {
+        n: run_worker(__file__, flags, f"memory:{n}") for n in config.times
+    }
     print_rates("text to blocks", PREPARING, rounds)
     print_rates("blocks to batches", BATCHING, rounds)
     print_memory(memory)
     return rounds, memory
 
 
-def run_worker(config, name):
-    """One turn of a candidate, in a process of its own."""
+def flags_of(config):
+    """What a worker is told."""
     flags = []
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if field.name in ("worker", "times") or value == field.default:
             continue
         flags += [f"--{field.name.replace('_', '-')}", str(value)]
-    command = [sys.executable, __file__, *flags, "--worker", name]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{name} ended with {done.returncode}: {done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return flags
 
 
 def rate(tokens, start):
@@ -244,23 +243,16 @@ def memory(config, times):
                 yield f"{document} {turn}"
 
     tokenizer.encode_batch(["a text"])
-    status = pathlib.Path("/proc/self/status")
-
-    def resident(what):
-        lines = status.read_text().splitlines()
-        (line,) = (line for line in lines if line.startswith(what))
-        return int(line.split()[1]) * 1024
-
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak so far
-    before = resident("VmRSS")
+    forget_peak()
+    before = peak_mib()
     with tempfile.TemporaryDirectory() as folder:
         store = kd.TokenStore.write(
             f"{folder}/store", varied(), tokenizer, config.block_length
         )
         return {
             "tokens": store.tokens,
-            "grown": resident("VmHWM") - before,
-            "peak": resident("VmHWM"),
+            "grown": round((peak_mib() - before) * 2**20),
+            "peak": round(peak_mib() * 2**20),
         }
 
 

@@ -13,13 +13,14 @@ import dataclasses
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 import time
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+
+from worker_process import forget_peak, peak_mib, run_worker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,42 +59,29 @@ def main(config):
         found = measure(config, globals()[f"load_{config.worker}"])
         print(json.dumps(found))
         return found
-    rounds = []
+    rounds, flags = [], flags_of(config)
     for index in range(config.rounds):
         order = LIBRARIES if index % 2 else LIBRARIES[::-1]
-        rounds.append({name: run_worker(config, name) for name in order})
+        rounds.append({n: run_worker(__file__, flags, n) for n in order})
     print_table(config, rounds)
     return rounds
 
 
-def run_worker(config, name):
-    """One load, in a process of its own."""
+def flags_of(config):
+    """What a worker is told."""
     flags = ["--encoder", config.encoder, "--texts", config.texts]
-    flags += ["--sentences", str(config.sentences), "--worker", name]
-    done = subprocess.run(
-        [sys.executable, __file__, *flags], capture_output=True, text=True
-    )
-    if done.returncode:
-        sys.exit(f"{name} ended with {done.returncode}: {done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return [*flags, "--sentences", str(config.sentences)]
 
 
 def measure(config, load):
     """Seconds and bytes of a load, and the embeddings."""
     read, embed = load()
-    peak = pathlib.Path("/proc/self/status")
-
-    def resident(what):
-        lines = peak.read_text().splitlines()
-        (line,) = (line for line in lines if line.startswith(what))
-        return int(line.split()[1]) * 1024
-
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak so far
-    before = resident("VmRSS")
+    forget_peak()
+    before = peak_mib()
     start = time.perf_counter()
     loaded = read(config.encoder)
     seconds = time.perf_counter() - start
-    grown = resident("VmHWM") - before
+    grown = round((peak_mib() - before) * 2**20)
     texts = some_sentences(config)
     vectors = np.asarray(embed(*loaded, texts)) if texts else np.zeros((0, 1))
     return {"seconds": seconds, "bytes": grown, "vectors": vectors.tolist()}

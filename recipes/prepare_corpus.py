@@ -19,6 +19,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from run_folder import read_config, write_json
+from text_batches import read_parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,10 @@ def main(config):
     """Tokenizer, then a store of each part; the report last."""
     folder = pathlib.Path(config.to)
     check_folder(config, folder)
-    train, held_out = read_parts(config)
+    try:
+        train, held_out = read_parts(config)
+    except (OSError, ValueError) as error:
+        sys.exit(f"`--corpus`: {error}")
     tokenizer = make_tokenizer(config, folder, train)
     report = {}
     for name, documents in (("train", train), ("held_out", held_out)):
@@ -105,23 +109,6 @@ def check_folder(config, folder):
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_json(path, fields)
-
-
-def read_parts(config):
-    """Training and held-out documents."""
-    column = config.text_column
-    try:
-        if config.validation_corpus:
-            return (
-                kd.read_documents(config.corpus, text_column=column),
-                kd.read_documents(config.validation_corpus, text_column=column),
-            )
-        return tuple(
-            kd.read_documents(config.corpus, split, column)
-            for split in ("train", "validation")
-        )
-    except (OSError, ValueError) as error:
-        sys.exit(f"`--corpus`: {error}")
 
 
 def make_tokenizer(config, folder, train):

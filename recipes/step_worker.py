@@ -8,12 +8,13 @@ with one line of JSON.
 import json
 import os
 import pathlib
-import resource
 import sys
 import time
 
 import step_parts
 import step_peers
+
+from worker_process import forget_peak, peak_mib
 
 MAKERS = {
     "torch": step_peers.make_torch,
@@ -82,23 +83,6 @@ def busy_seconds():
         return None
     user, nice, system, _, _, *rest = map(int, line.split()[1:9])
     return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_mib():
-    """Most resident memory so far, or since `forget_peak`, on Linux."""
-    try:
-        status = pathlib.Path("/proc/self/status").read_text()
-    except OSError:  # macOS: of the whole life of the process, in bytes
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return int(status.split("VmHWM:")[1].split()[0]) / 2**10
-
-
-def forget_peak():
-    """What follows is the memory of training, not of making and compiling."""
-    try:
-        pathlib.Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
 
 
 if __name__ == "__main__":

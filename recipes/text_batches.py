@@ -67,6 +67,11 @@ def read_corpora(config):
     check_sizes(config)
     if getattr(config, "store", ()):
         return None, None  # it is read and tokenised already
+    return read_parts(config)
+
+
+def read_parts(config):
+    """Training and held-out documents of its corpora."""
     column = config.text_column
     if config.validation_corpus:
         train = kd.read_documents(config.corpus, text_column=column)

@@ -12,14 +12,14 @@ PACKAGE = ROOT / "keras_kd"
 
 # Room of keras_kd: rooms it may import.
 ARROWS = {
-    "data": {"runtime"},
+    "data": {"file_digest", "runtime"},
     "layers": {"runtime"},
     "models": {"layers"},
     "checkpoints": {"layers", "models", "data", "runtime", "whole_folder"},
     "losses": {"runtime"},
     "distiller": {"losses", "runtime"},
     "optimizers": set(),
-    "callbacks": set(),
+    "callbacks": {"file_digest"},
     "metrics": set(),
     "initialization": {"models", "losses", "metrics"},
     "evaluation": {"metrics", "losses", "data", "initialization"},
@@ -32,6 +32,7 @@ ARROWS = {
         "whole_folder",
     },
     "whole_folder": set(),
+    "file_digest": set(),
     "runtime": set(),
 }
 TENSORFLOW_ROOMS = {"data", "export", "runtime"}
@@ -50,6 +51,7 @@ NOT_RECIPES = {
     "resumed_run",
     "run_folder",
     "text_batches",
+    "worker_process",
     "step_parts",
     "step_peers",
     "step_tables",

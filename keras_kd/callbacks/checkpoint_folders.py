@@ -1,6 +1,5 @@
 """Checkpoints of a run: folders that are whole, or not there."""
 
-import hashlib
 import json
 import os
 import pathlib
@@ -9,6 +8,7 @@ import tempfile
 import warnings
 
 import safetensors.numpy
+from keras_kd.file_digest import digest_of
 
 VARIABLES = "variables.safetensors"
 STATE = "state.json"
@@ -128,12 +128,6 @@ class CheckpointFolders:
                 shutil.rmtree(self.folder / name, ignore_errors=True)
         for path in self.folder.glob(".partial-*"):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def digest_of(path):
-    """BLAKE2 of a file, read in pieces, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
 def _write(path, content):

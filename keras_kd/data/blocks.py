@@ -1,4 +1,4 @@
-"""Blocks: several mapped arrays as one."""
+"""Blocks: several arrays as one."""
 
 import numpy as np
 
@@ -7,13 +7,15 @@ class Blocks:
     """The blocks of several shards, (N, T), to be indexed like an array.
 
     Args:
-        shards: List of arrays (n, T).
+        shards: List of arrays (n, T), or of `Blocks`.
+        counts: List of int, how many blocks of each are taken: with more than
+            it has one begins again at its first. Default: all, once.
     """
 
-    def __init__(self, shards):
+    def __init__(self, shards, counts=None):
         self.shards = shards
-        self.starts = np.cumsum([0, *map(len, shards)])
-        self.dtype = shards[0].dtype
+        self.starts = np.cumsum([0, *(counts or map(len, shards))])
+        self.dtype = np.result_type(*(shard.dtype for shard in shards))
         self.shape = int(self.starts[-1]), shards[0].shape[1]
 
     def __len__(self):
@@ -33,11 +35,13 @@ class Blocks:
         found = np.empty((*index.shape, self.shape[1]), self.dtype)
         for shard in np.unique(which):
             here = which == shard
-            found[here] = self.shards[shard][index[here] - self.starts[shard]]
+            blocks = self.shards[shard]
+            inside = index[here] - self.starts[shard]
+            found[here] = blocks[inside % len(blocks)]
         return found
 
     def __array__(self, dtype=None, copy=None):
-        return np.asarray(np.concatenate(self.shards), dtype)
+        return np.asarray(self[:], dtype)
 
     def tolist(self):
         """All blocks, a list of lists."""

@@ -38,35 +38,63 @@ def find_dataset(source):
 
 
 @dataclasses.dataclass(frozen=True)
-class HubDataset:
-    """A dataset of the Hugging Face hub, streamed."""
+class NamedDataset:
+    """Base: a dataset that is had by its name.
+
+    One overrides `kind`, and `load`, which gives its rows.
+    """
 
     name: str
     split: str
 
+    kind = ""
+
     def __str__(self):
-        return f"hf:{self.name}:{self.split}"
+        return f"{self.kind}:{self.name}:{self.split}"
 
     def read(self, text_column):
         """Yields the documents."""
-        import datasets
-        from huggingface_hub import constants
-
-        owner, _, rest = self.name.partition("/")
-        name, _, config = rest.partition("/")
-        path = f"{owner}/{name}" if name else owner
         try:
-            rows = datasets.load_dataset(
-                path,
-                config or None,
-                split=self.split,
-                streaming=not constants.HF_HUB_OFFLINE,
-            )
+            rows = self.load()
         except Exception as error:  # of many kinds, by what is missing
             raise OSError(
                 f"`source` must be a dataset that can be had: {self}: {error}"
             ) from error
         return documents_of(rows, text_column, self)
+
+
+class HubDataset(NamedDataset):
+    """A dataset of the Hugging Face hub, streamed."""
+
+    kind = "hf"
+
+    def load(self):
+        """Its rows, dicts."""
+        import datasets
+        from huggingface_hub import constants
+
+        owner, _, rest = self.name.partition("/")
+        name, _, config = rest.partition("/")
+        return datasets.load_dataset(
+            f"{owner}/{name}" if name else owner,
+            config or None,
+            split=self.split,
+            streaming=not constants.HF_HUB_OFFLINE,
+        )
+
+
+class TensorFlowDataset(NamedDataset):
+    """A dataset of TensorFlow Datasets."""
+
+    kind = "tfds"
+
+    def load(self):
+        """Its rows, dicts."""
+        import_tensorflow(f"{self}")
+        import tensorflow_datasets
+
+        rows = tensorflow_datasets.load(self.name, split=self.split)
+        return tensorflow_datasets.as_numpy(rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,31 +120,6 @@ class SavedDataset:
         parts = found.values() if isinstance(found, dict) else [found]
         for rows in parts:
             yield from documents_of(rows, text_column, self)
-
-
-@dataclasses.dataclass(frozen=True)
-class TensorFlowDataset:
-    """A dataset of TensorFlow Datasets."""
-
-    name: str
-    split: str
-
-    def __str__(self):
-        return f"tfds:{self.name}:{self.split}"
-
-    def read(self, text_column):
-        """Yields the documents."""
-        import_tensorflow(f"{self}")
-        import tensorflow_datasets
-
-        try:
-            rows = tensorflow_datasets.load(self.name, split=self.split)
-        except Exception as error:  # of many kinds, by what is missing
-            raise OSError(
-                f"`source` must be a dataset that can be had: {self}: {error}"
-            ) from error
-        rows = tensorflow_datasets.as_numpy(rows)
-        return documents_of(rows, text_column, self)
 
 
 def documents_of(rows, text_column, source):

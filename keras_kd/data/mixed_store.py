@@ -1,6 +1,6 @@
 """MixedStore: several token stores as one, by weight."""
 
-import numpy as np
+from keras_kd.data.blocks import Blocks
 
 
 class MixedStore:
@@ -17,7 +17,7 @@ class MixedStore:
 
     Attributes:
         block_length: Int (T).
-        blocks: To be indexed like an array, (N, T).
+        blocks: `Blocks`, (N, T), to be indexed like an array.
 
     Raises:
         ValueError: If the stores do not go together, or a weight is not above
@@ -47,7 +47,7 @@ class MixedStore:
             for store, weight in zip(stores, weights, strict=True)
         )
         self.counts = [round(weight * scale) for weight in weights]
-        self.blocks = _Mixed([store.blocks for store in stores], self.counts)
+        self.blocks = Blocks([store.blocks for store in stores], self.counts)
 
     def __len__(self):
         return len(self.blocks)
@@ -72,26 +72,3 @@ class MixedStore:
         """Refuses a tokenizer that did not make these stores."""
         for store in self.stores:
             store.check_tokenizer(tokenizer)
-
-
-class _Mixed:
-    """Blocks of several stores, each around and around to its count."""
-
-    def __init__(self, blocks, counts):
-        self.parts = blocks
-        self.starts = np.cumsum([0, *counts])
-        self.dtype = np.result_type(*(part.dtype for part in blocks))
-        self.shape = int(self.starts[-1]), blocks[0].shape[1]
-
-    def __len__(self):
-        return self.shape[0]
-
-    def __getitem__(self, index):
-        index = np.asarray(index)
-        which = np.searchsorted(self.starts, index, side="right") - 1
-        found = np.empty((*index.shape, self.shape[1]), self.dtype)
-        for part, blocks in enumerate(self.parts):
-            here = which == part
-            inside = (index[here] - self.starts[part]) % len(blocks)
-            found[here] = blocks[inside]
-        return found

@@ -11,9 +11,11 @@ import shutil
 import numpy as np
 from keras_kd.data.blocks import Blocks
 from keras_kd.data.packing import SHORTEST_BLOCK, packed
+from keras_kd.file_digest import digest_of
 
 COUNTS = "token_counts.npy"
 PROGRESS = "progress.json"
+DIGITS = 32  # of a digest, in the manifest
 _OURS = re.compile(r"blocks-\d+\.bin|token_counts\.npy|manifest\.json")
 
 
@@ -179,8 +181,7 @@ def _check_digest(path, digest):
 
 
 def _digest(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+    return digest_of(path)[:DIGITS]
 
 
 def _write_files(folder, documents, tokenizer, block_length):

@@ -63,6 +63,26 @@ def read_normalizer(backend):
     return json.loads(backend.to_str())["normalizer"] or {}
 
 
+def other_than_bert(backend):
+    """Which part of a tokenizer treats text in another way than BERT's.
+
+    Args:
+        backend: `tokenizers.Tokenizer`.
+
+    Returns:
+        Str, or None where both are BERT's.
+    """
+    parts = json.loads(backend.to_str())
+    for part, wanted in (
+        ("normalizer", "BertNormalizer"),
+        ("pre_tokenizer", "BertPreTokenizer"),
+    ):
+        received = (parts[part] or {}).get("type")
+        if received != wanted:
+            return f"its {part} is a {received}, and not a {wanted}"
+    return None
+
+
 def bert_tokenizer(model, lowercase, special_tokens=SPECIAL_TOKENS):
     """BERT's way from text to the words of a WordPiece model."""
     tokenizer = tokenizers.Tokenizer(model)

@@ -2,11 +2,11 @@
 
 import functools
 import itertools
-import json
 import re
 import sys
 
 import numpy as np
+from keras_kd.data.tokenizer_files import other_than_bert
 
 AT_ONCE = 500  # new words in a text
 
@@ -47,14 +47,15 @@ class WordCache:
         """Token ids of each text, a list of int32 arrays."""
         if len(self.rows) > self.largest:
             self.forget()
-        unsafe = [
+        unsafe = {
             index
             for index, text in enumerate(texts)
             if self.unsafe.search(text)
+        }
+        split = [
+            [] if index in unsafe else text.split()
+            for index, text in enumerate(texts)
         ]
-        split = [text.split() for text in texts]
-        for index in unsafe:
-            split[index] = []
         words = list(itertools.chain.from_iterable(split))
         rows = self.rows_of(words)
         lengths = self.lengths[rows]
@@ -128,14 +129,9 @@ def goes_by_words(backend):
     Args:
         backend: `tokenizers.Tokenizer`.
     """
-    parts = json.loads(backend.to_str())
-    types = [
-        (parts[name] or {}).get("type")
-        for name in ("normalizer", "pre_tokenizer")
-    ]
-    added = [token["content"] for token in parts["added_tokens"]]
-    return types == ["BertNormalizer", "BertPreTokenizer"] and not any(
-        re.search(r"\s", content) for content in added
+    added = backend.get_added_tokens_decoder().values()
+    return other_than_bert(backend) is None and not any(
+        re.search(r"\s", token.content) for token in added
     )
 
 

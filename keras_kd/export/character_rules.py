@@ -10,6 +10,7 @@ import functools
 import json
 
 import numpy as np
+from keras_kd.data.tokenizer_files import other_than_bert
 from tokenizers import Tokenizer
 
 # Kinds of characters: it stays, goes, is a word by itself, ends a word, or
@@ -46,15 +47,11 @@ def why_not_by_characters(tokenizer):
     Returns:
         Str, or None where it can.
     """
-    parts = json.loads(tokenizer.backend.to_str())
-    for part, wanted in (
-        ("normalizer", "BertNormalizer"),
-        ("pre_tokenizer", "BertPreTokenizer"),
-    ):
-        received = (parts[part] or {}).get("type")
-        if received != wanted:
-            return f"its {part} is a {received}, and not a {wanted}"
-    whole = [t["content"] for t in parts["added_tokens"] if t["single_word"]]
+    reason = other_than_bert(tokenizer.backend)
+    if reason is not None:
+        return reason
+    added = tokenizer.backend.get_added_tokens_decoder().values()
+    whole = [token.content for token in added if token.single_word]
     if whole:
         return f"its tokens {whole} are for whole words alone"
     return None

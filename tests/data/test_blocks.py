@@ -33,3 +33,10 @@ def test_it_has_the_one_arrays_size(blocks):
 def test_a_block_that_there_is_not_is_refused(blocks, index):
     with pytest.raises(IndexError, match="from 0 to 6"):
         blocks[index]
+
+
+def test_one_may_be_taken_less_or_go_around_again():
+    blocks = Blocks([ROWS[:3], Blocks([ROWS[3:4], ROWS[4:6]])], [2, 7])
+    expected = ROWS[[0, 1, 3, 4, 5, 3, 4, 5, 3]]
+    np.testing.assert_array_equal(blocks, expected)
+    np.testing.assert_array_equal(blocks[[8, 0, 5]], expected[[8, 0, 5]])

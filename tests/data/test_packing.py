@@ -1,20 +1,14 @@
-import string
-
 import numpy as np
 import pytest
 from keras_kd.data.packing import pack_blocks, packed
-from keras_kd.data.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
 
 # Ids: [PAD] 0, [UNK] 1, [CLS] 2, [SEP] 3, [MASK] 4, a 5, b 6, ..., z 30.
 DOCUMENTS = ["a b c", "d e f g h i j", "k l"]
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory):
-    file = tmp_path_factory.mktemp("tokenizer") / "vocab.txt"
-    tokens = [*SPECIAL_TOKENS, *string.ascii_lowercase]
-    file.write_text("\n".join(tokens), "utf-8")
-    return WordPieceTokenizer.load(file)
+def tokenizer(letters):
+    return letters
 
 
 def pack(documents, tokenizer, block_length, **options):
@@ -34,13 +28,6 @@ def pack_by_hand(documents, tokenizer, block_length):
     if len(running) >= 6:
         blocks.append([2, *running, 3] + [0] * (inner - len(running)))
     return blocks
-
-
-def random_documents(count, seed=0):
-    generator = np.random.default_rng(seed)
-    letters = list(string.ascii_lowercase)
-    lengths = generator.integers(1, 30, count)
-    return [" ".join(generator.choice(letters, n)) for n in lengths]
 
 
 def test_blocks_by_hand(tokenizer):
@@ -78,7 +65,7 @@ def test_documents_without_a_token_leave_no_separator(tokenizer):
 @pytest.mark.parametrize("block_length", [8, 9, 16, 33])
 @pytest.mark.parametrize("blocks_at_once", [1, 2, 1024])
 def test_packing_in_pieces_is_packing_at_once(
-    tokenizer, block_length, blocks_at_once
+    tokenizer, block_length, blocks_at_once, random_documents
 ):
     for count in range(1, 20):
         documents = random_documents(count, seed=count)
@@ -104,7 +91,9 @@ def test_packing_streams(tokenizer):
 
 
 @pytest.mark.parametrize("cut", [1, 3])
-def test_packing_goes_on_from_what_was_left_over(tokenizer, cut):
+def test_packing_goes_on_from_what_was_left_over(
+    tokenizer, cut, random_documents
+):
     documents = random_documents(60)
     whole = list(packed(documents, tokenizer, 10, 4))
     assert len(whole) > 4

@@ -1,5 +1,4 @@
 import json
-import string
 
 import numpy as np
 import pytest
@@ -12,18 +11,8 @@ DOCUMENTS = ["a b c", "d e f g h i j", "k l"]
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory):
-    file = tmp_path_factory.mktemp("tokenizer") / "vocab.txt"
-    tokens = [*SPECIAL_TOKENS, *string.ascii_lowercase]
-    file.write_text("\n".join(tokens), "utf-8")
-    return WordPieceTokenizer.load(file)
-
-
-def random_documents(count, seed=0):
-    generator = np.random.default_rng(seed)
-    letters = list(string.ascii_lowercase)
-    lengths = generator.integers(1, 30, count)
-    return [" ".join(generator.choice(letters, n)) for n in lengths]
+def tokenizer(letters):
+    return letters
 
 
 def test_a_store_holds_the_blocks(tokenizer, tmp_path):
@@ -95,7 +84,7 @@ def test_the_manifest_says_what_made_the_store(tokenizer, tmp_path):
 
 
 def test_the_manifest_keeps_a_thousand_characters_of_the_documents(
-    tokenizer, tmp_path
+    tokenizer, tmp_path, random_documents
 ):
     documents = random_documents(100)
     store = TokenStore.write(tmp_path / "store", documents, tokenizer, 10)
@@ -151,7 +140,7 @@ def test_writing_again_replaces_the_store(tokenizer, tmp_path):
 
 @pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt])
 def test_documents_that_raise_leave_nothing_and_the_old_store_stays(
-    tokenizer, tmp_path, interruption
+    tokenizer, tmp_path, interruption, random_documents
 ):
     def documents():
         yield from random_documents(3000)  # more than are tokenised at once
@@ -188,7 +177,9 @@ def small_shards(monkeypatch):
     monkeypatch.setattr(TokenStore, "SHARD_TOKENS", 50)  # of 5 blocks
 
 
-def test_shards_hold_what_one_file_would(tokenizer, tmp_path, small_shards):
+def test_shards_hold_what_one_file_would(
+    tokenizer, tmp_path, small_shards, random_documents
+):
     documents = random_documents(40)
     store = TokenStore.write(tmp_path / "store", documents, tokenizer, 10)
     expected = np.concatenate(list(pack_blocks(documents, tokenizer, 10)))
@@ -219,7 +210,7 @@ def damage(path, kind):
     ["a flipped bit", "an end that is missing", "a file that is missing"],
 )
 def test_a_damaged_file_is_refused_by_name(
-    tokenizer, tmp_path, small_shards, name, kind
+    tokenizer, tmp_path, small_shards, name, kind, random_documents
 ):
     documents = random_documents(40)
     TokenStore.write(tmp_path / "store", documents, tokenizer, 10)
@@ -229,7 +220,7 @@ def test_a_damaged_file_is_refused_by_name(
 
 
 def test_who_does_not_verify_has_sizes_looked_at_alone(
-    tokenizer, tmp_path, small_shards
+    tokenizer, tmp_path, small_shards, random_documents
 ):
     documents = random_documents(40)
     TokenStore.write(tmp_path / "store", documents, tokenizer, 10)
@@ -269,7 +260,7 @@ def files(folder):
 
 @pytest.mark.parametrize("until", [0, 1000, 2500])
 def test_an_interrupted_store_ends_with_the_same_bytes(
-    tokenizer, tmp_path, monkeypatch, until
+    tokenizer, tmp_path, monkeypatch, until, random_documents
 ):
     monkeypatch.setattr(TokenStore, "SHARD_TOKENS", 3000)
     documents = random_documents(3000)
@@ -290,7 +281,9 @@ def test_an_interrupted_store_ends_with_the_same_bytes(
     TokenStore(tmp_path / "cut")
 
 
-def test_what_is_gone_on_with_must_be_of_the_same(tokenizer, tmp_path):
+def test_what_is_gone_on_with_must_be_of_the_same(
+    tokenizer, tmp_path, random_documents
+):
     documents = Documents(random_documents(2500), 2000)
     TokenStore.SHARD_TOKENS, kept = 3000, TokenStore.SHARD_TOKENS
     try:

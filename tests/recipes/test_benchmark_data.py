@@ -66,6 +66,7 @@ def test_a_missing_file_is_said_at_once(config, tmp_path):
 def test_all_candidates_run(config):
     pytest.importorskip("transformers", reason="needs the extra bench")
     for name in (*benchmark_data.PREPARING, *benchmark_data.BATCHING):
-        found = benchmark_data.run_worker(config, name)
+        flags = benchmark_data.flags_of(config)
+        found = benchmark_data.run_worker(benchmark_data.__file__, flags, name)
         assert found["tokens_per_second"] > 0, name
     assert json.dumps(found)

@@ -26,7 +26,7 @@ NAMES = sorted(
     path.stem
     for path in RECIPES.glob("*.py")
     if not path.stem.startswith(
-        ("resumed_run", "run_folder", "text_batches", "step_")
+        ("resumed_run", "run_folder", "text_batches", "worker_process", "step_")
     )
 )
 
