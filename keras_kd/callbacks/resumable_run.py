@@ -144,7 +144,7 @@ class ResumableRun(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.lock.acquire(timeout=0)  # again, for another `fit`
         self.saved_at = time.monotonic()
-        self.handlers = {}
+        self.give_back_signals()  # those of a `fit` that ended by an error
         if threading.current_thread() is threading.main_thread():
             self.handlers = {
                 number: signal.signal(number, self.on_signal)
