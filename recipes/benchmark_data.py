@@ -171,8 +171,7 @@ def batch_keras_kd(config):
     import keras_kd as kd
 
     tokenizer = kd.load_tokenizer(config.tokenizer)
-    words = [tokenizer.vocabulary[i] for i in range(1500, 6500)]
-    words = [word for word in words if word.isalpha()]
+    words = [w for w in tokenizer.vocabulary[1500:6500] if w.isalpha()]
     random = np.random.default_rng(0)
     count = min(config.batches, 200) * config.batch_size * config.block_length
     text = " ".join(random.choice(words, count).tolist())

@@ -219,30 +219,38 @@ class WordPieceTokenizer:
         state = *parts, backend.get_vocab_size()
         if state != self._cached_for:
             self._word_cache, self._cached_for = None, state
-            if goes_by_words(backend):
-                separator = self.special_tokens[0]
+            separator = self.special_tokens[0]
+            if goes_by_words(backend, separator):
                 self._word_cache = WordCache(backend, separator)
         return self._word_cache
 
-    def encode_documents(
-        self, documents, documents_at_once=1000, characters_at_once=1_000_000
-    ):
-        """Yields `encode_batch` of a stream, a few documents at a time."""
-        some, characters = [], 0
-        for document in documents:
-            some.append(document)
-            characters += len(document)
-            if (
-                len(some) == documents_at_once
-                or characters >= characters_at_once
-            ):
-                yield from self.encode_batch(some)
-                some, characters = [], 0
-        yield from self.encode_batch(some)
+    def encode_documents(self, documents):
+        """Yields `encode_batch` of a stream, some million characters at a time.
+
+        Words are parted on another core while those before are looked up.
+        """
+        cache = self.word_cache()
+        if cache is None:
+            for texts in _at_once(documents):
+                yield from self.encode_batch(texts)
+        else:
+            yield from cache.encode_stream(_at_once(documents))
 
     def decode(self, token_ids):
         """Text of token ids, special tokens left out."""
         return self.backend.decode([int(i) for i in token_ids])
+
+
+def _at_once(documents, most_documents=10_000, most_characters=1_500_000):
+    """Yields lists of documents, together at most about so large."""
+    some, characters = [], 0
+    for document in documents:
+        some.append(document)
+        characters += len(document)
+        if len(some) == most_documents or characters >= most_characters:
+            yield some
+            some, characters = [], 0
+    yield some
 
 
 def _count_words(documents, lowercase):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tokenizers
 from keras_kd.data.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
+from tokenizers.pre_tokenizers import BertPreTokenizer, Whitespace
 
 FABLE = [
     "A hungry Fox saw some fine bunches of Grapes hanging from a vine.",
@@ -78,18 +79,23 @@ def test_encoding_adds_no_special_tokens_and_keeps_the_order(googles):
     assert {array.dtype for array in arrays} == {np.dtype("int32")}
 
 
-def test_encode_documents_streams_a_few_documents_at_a_time(googles):
+@pytest.mark.parametrize("parts", [BertPreTokenizer(), Whitespace()])
+def test_encode_documents_streams_some_million_characters(googles, parts):
+    """By its words, and as a whole where another splitting wants that."""
+    googles.backend.pre_tokenizer = parts
+    words = ["want", "un", "wa", ",", "want", "un"]
     asked = []
 
     def documents():
-        for text in ("want", "un", "wa", ",", "want"):
-            asked.append(text)
-            yield text
+        for word in words:
+            asked.append(word)
+            yield f"{word} " * 200_000
 
-    encoded = googles.encode_documents(documents(), documents_at_once=2)
-    assert next(encoded).tolist() == [5]
-    assert asked == ["want", "un"]
-    assert [ids.tolist() for ids in encoded] == [[9], [8], [12], [5]]
+    encoded = googles.encode_documents(documents())
+    firsts = [next(encoded)[:2].tolist()]
+    assert len(asked) < len(words)
+    firsts += [ids[-2:].tolist() for ids in encoded]
+    assert firsts == [[5, 5], [9, 9], [8, 8], [12, 12], [5, 5], [9, 9]]
 
 
 def test_decoding_joins_pieces_and_leaves_special_tokens_out(googles):

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import string
 
 import numpy as np
 import pytest
@@ -66,13 +67,24 @@ def test_what_only_python_takes_for_space_goes_the_long_way(tokenizer):
     texts = ["a\x1ccat", "a\x0bcat", "a\x85cat", "a\u2028cat", "a\tcat\r\nsat"]
     check(tokenizer, [*texts, " ".join(texts), "a cat"])
     cache = WordCache(tokenizer.backend, "[PAD]")
-    assert cache.unsafe.search("\x1c")
-    assert not cache.unsafe.search("a b\tc\nd\u3000e")
+    texts = ["a cat", "a\x0bcat", "a b\tc\nd\u3000e", "[MASK]", "\x1c,a"]
+    assert cache.split(texts).whole == [1, 3]
 
 
-def test_words_with_the_separator_are_learned_alone(tokenizer):
+def test_texts_with_special_tokens_go_the_long_way(tokenizer):
     texts = ["a [PAD] cat[PAD]sat [PAD][PAD] mat", "[PAD]", "[MASK]x [CLS]"]
     check(tokenizer, texts)
+    check(tokenizer, ["[pad] [ PAD ] [mask]", "[ Mask]", "[PAD", "[[UNK]]"])
+
+
+def test_punctuation_parts_words(tokenizer):
+    """Each ASCII one, alone, doubled, and with a combining accent after it."""
+    marks = string.punctuation
+    texts = [f"a{m}cat {m}{m} sat{m} {m}\u0301a {m}\u0338" for m in marks]
+    check(tokenizer, texts)
+    cache = WordCache(tokenizer.backend, "[PAD]")
+    words = cache.split(["the mat, the mat.", "(the)"])
+    assert set(words.distinct) == {"the", "mat", ",", ".", "(", ")", ""}
 
 
 def test_no_text_and_no_words(tokenizer):
@@ -91,10 +103,28 @@ def test_it_begins_anew_when_it_is_full(tokenizer):
     assert set(cache.rows) == {"the", "mat", "a", "cat"}
 
 
-def test_which_tokenizers_go_by_words(tokenizer):
-    assert goes_by_words(tokenizer.backend)
-    tokenizer.backend.add_tokens([AddedToken("two words")])
-    assert not goes_by_words(tokenizer.backend)
+@pytest.mark.parametrize(
+    "token, by_words, by_punctuation",
+    [
+        (AddedToken("<new>"), True, False),
+        (AddedToken("<new>", normalized=False), True, True),
+        (AddedToken("new"), True, True),
+        (AddedToken("new", single_word=True), True, False),
+        (AddedToken("two words", normalized=False), False, True),
+    ],
+)
+def test_which_tokenizers_go_by_words(
+    tokenizer, token, by_words, by_punctuation
+):
+    assert goes_by_words(tokenizer.backend, "[PAD]")
+    assert not goes_by_words(tokenizer.backend, "cat")
+    tokenizer.backend.add_tokens([token])
+    assert goes_by_words(tokenizer.backend, "[PAD]") is by_words
+    cache = WordCache(tokenizer.backend, "[PAD]")
+    assert cache.parts_punctuation is by_punctuation
+    texts = ["a <new> b<new>c <NEW>", "NEW newa _new_ two words", "é,new"]
+    found = [ids.tolist() for ids in tokenizer.encode_batch(texts)]
+    assert found == whole(tokenizer, texts)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +138,7 @@ def test_other_parts_have_texts_tokenised_whole(
     tokenizer, tmp_path, part, other
 ):
     setattr(tokenizer.backend, part, other)
-    assert not goes_by_words(tokenizer.backend)
+    assert not goes_by_words(tokenizer.backend, "[PAD]")
     tokenizer.save(tmp_path)
     again = WordPieceTokenizer.load(tmp_path)
     assert again.word_cache() is None
