@@ -1,5 +1,6 @@
 """masked_lm_batches: blocks to shuffled, masked, prefetched batches."""
 
+import functools
 import itertools
 import warnings
 
@@ -26,7 +27,10 @@ def masked_lm_batches(
     anew. Order and masks are a pure function of (seed, epoch, block index).
     The dataset counts its epochs from `first_epoch` on, over all that iterate
     it: for the same batches again, make another.
-    Batches have one static shape, as XLA and LayerDrop want them.
+    Batches of running text have one static shape; line by line, all blocks of
+    a batch are of one length, of the few that the store has, so that XLA
+    compiles as many programs; where a length has too few blocks for a batch,
+    these are left out of training.
 
     Args:
         store: `TokenStore`.
@@ -85,8 +89,8 @@ def masked_lm_batches(
         *x, y, weights = arrays
         return dict(zip(INPUTS, x, strict=True)), y, weights
 
-    slots = masking.positions_per_block(store.block_length)
-    wide, narrow = (store.block_length, "int32"), (slots, "int32")
+    slots = static_width(store, masking.positions_per_block)
+    wide, narrow = (static_width(store), "int32"), (slots, "int32")
     specs = [wide, wide, wide, narrow, narrow, (slots, "float32")]
     order = seed, shuffle, first_epoch, first_batch
     at_once = 1 if across_batch else batches_at_once(store, batch_size)
@@ -134,24 +138,36 @@ def token_batches(
     def named(arrays):
         return (dict(zip(INPUTS, arrays, strict=False)),)
 
-    specs = [(store.block_length, "int32")] * 3
+    specs = [(static_width(store), "int32")] * 3
     order = seed, shuffle, first_epoch, first_batch
     at_once = batches_at_once(store, batch_size)
     return _batches(tf, store, batch_size, order, specs, make, named, at_once)
 
 
+def static_width(store, of=lambda length: length):
+    """`of` the length of all blocks; None where there are several lengths."""
+    lengths = list(store.buckets)
+    return of(lengths[0]) if len(lengths) == 1 else None
+
+
 def batches_at_once(store, batch_size):
-    """Batches that go through NumPy together: some 64,000 tokens."""
+    """Batches that go through NumPy together: some 64,000 tokens, or one."""
+    if len(store.buckets) > 1:
+        return 1
     return max(1, 2**16 // (batch_size * store.block_length))
 
 
 def check_batches(store, tokenizer, batch_size, shuffle, first_batch):
     """Refuses what does not fit the store, or the order."""
     store.check_tokenizer(tokenizer)
-    if not 1 <= batch_size <= len(store):
+    length, most = max(
+        ((t, len(blocks)) for t, blocks in store.buckets.items()),
+        key=lambda bucket: bucket[1],
+    )
+    if not 1 <= batch_size <= (most if shuffle else len(store)):
         raise ValueError(
             "`batch_size` must be at least 1 and at most the corpus's number "
-            f"of blocks, {len(store)} of {store.block_length} tokens. "
+            f"of blocks, {most} of {length} tokens. "
             f"Received: {batch_size}"
         )
     if first_batch < 0 or (first_batch and not shuffle):
@@ -169,18 +185,21 @@ def _batches(tf, store, batch_size, order, specs, make, named, at_once):
         store: `TokenStore`.
         batch_size: Int (B).
         order: Seed, whether to shuffle, the first epoch, the first batch.
-        specs: List of pairs, width and dtype of each array of a batch.
+        specs: List of pairs, width and dtype of each array of a batch; the
+            width is None where batches have several.
         make: Function of the blocks (N, T) of some batches, which of them are
-            there (N, 1) bool, their indices (N,) and the epoch, to a tuple of
-            arrays (N, width).
+            there (N, 1) bool, their indices (N,) in the store and the epoch,
+            to a tuple of arrays (N, width).
         named: Function of those as tensors, to an element of the dataset.
         at_once: Int. How many batches `make` is given, one after the other.
     """
     seed, shuffle, first_epoch, first_batch = order
-    number_of_blocks = len(store)
-    steps = number_of_blocks // batch_size
-    if not shuffle:
-        steps = -(-number_of_blocks // batch_size)
+    buckets = list(store.buckets.values())
+    sizes = np.array([len(blocks) for blocks in buckets])
+    steps_of = sizes // batch_size if shuffle else -(-sizes // batch_size)
+    first_steps_of = np.cumsum(steps_of) - steps_of
+    offsets = np.cumsum(sizes) - sizes
+    steps = int(steps_of.sum())
 
     done, first_step = divmod(first_batch, steps)
     epochs = itertools.count(first_epoch + done)
@@ -193,34 +212,42 @@ def _batches(tf, store, batch_size, order, specs, make, named, at_once):
             yield first_epoch, 0
 
     def indices_of(epoch, step):
-        """Of several batches each."""
+        """Of several batches each, and which bucket they are in."""
         key = tf.stack([seed, tf.cast(epoch, tf.int32)])
+        shuffled = functools.partial(
+            tf.random.experimental.index_shuffle, seed=key
+        )
 
-        def of_some(first):
-            last = tf.minimum(first + at_once, steps)
+        def of_some(step):
+            if shuffle and len(buckets) > 1:  # lengths take turns at random
+                step = shuffled(step, max_index=steps - 1)
+            bucket = tf.searchsorted(first_steps_of, [step], "right")[0] - 1
+            first = step - tf.gather(first_steps_of, bucket)
+            last = tf.minimum(first + at_once, tf.gather(steps_of, bucket))
             indices = tf.range(first * batch_size, last * batch_size)
             if shuffle:
-                indices = tf.random.experimental.index_shuffle(
-                    indices, key, number_of_blocks - 1
-                )
-            return indices, epoch
+                size = tf.gather(sizes, bucket)
+                indices = shuffled(indices, max_index=size - 1)
+            return bucket, indices, epoch
 
         return tf.data.Dataset.range(step, steps, at_once).map(of_some)
 
-    def load(indices, epoch):
-        here = indices < number_of_blocks  # False: filling the last batch
-        blocks = store.blocks[np.where(here, indices, 0)]
+    def load(bucket, indices, epoch):
+        here = indices < sizes[bucket]  # False: filling the last batch
+        blocks = buckets[bucket][np.where(here, indices, 0)]
+        indices = indices + offsets[bucket]
         return make(blocks, here[:, None], indices, int(epoch))
 
-    def batches_of(indices, epoch):
+    def batches_of(bucket, indices, epoch):
         types = [tf.dtypes.as_dtype(dtype) for _, dtype in specs]
-        arrays = tf.numpy_function(load, [indices, epoch], types)
-        return named(
-            [
-                tf.reshape(array, (-1, batch_size, width))
-                for array, (width, _) in zip(arrays, specs, strict=True)
-            ]
-        )
+        arrays = tf.numpy_function(load, [bucket, indices, epoch], types)
+        batches = []
+        for array, (width, _) in zip(arrays, specs, strict=True):
+            array.set_shape((None, width))
+            shape = -1, batch_size, tf.shape(array)[1]
+            batches.append(tf.reshape(array, shape))
+            batches[-1].set_shape((None, batch_size, width))
+        return named(batches)
 
     dataset = tf.data.Dataset.from_generator(
         this_epoch, output_signature=(tf.TensorSpec((), tf.int64),) * 2

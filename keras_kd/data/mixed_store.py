@@ -11,13 +11,14 @@ class MixedStore:
     their blocks are masked anew each time.
 
     Args:
-        stores: List of `TokenStore`, of one tokenizer and block length.
+        stores: List of `TokenStore`, of one tokenizer and block length, all
+            of running text or all line by line.
         weights: List of float > 0, the share of each in an epoch; they need
             no sum of 1.
 
     Attributes:
         block_length: Int (T).
-        blocks: `Blocks`, (N, T), to be indexed like an array.
+        buckets: Dict of block length to `Blocks`, as of `TokenStore`.
 
     Raises:
         ValueError: If the stores do not go together, or a weight is not above
@@ -34,7 +35,7 @@ class MixedStore:
             raise ValueError(
                 f"`weights` must be above 0, and finite. Received: {weights}"
             )
-        for name in ("block_length", "tokenizer"):
+        for name in ("block_length", "line_by_line", "tokenizer"):
             found = {str(store.manifest[name]) for store in stores}
             if len(found) > 1:
                 raise ValueError(
@@ -46,26 +47,39 @@ class MixedStore:
             len(store) / weight
             for store, weight in zip(stores, weights, strict=True)
         )
-        self.counts = [round(weight * scale) for weight in weights]
-        self.blocks = Blocks([store.blocks for store in stores], self.counts)
+        self.turns = [  # of each store in an epoch
+            weight * scale / len(store)
+            for store, weight in zip(stores, weights, strict=True)
+        ]
+        lengths = sorted({t for store in stores for t in store.buckets})
+        self.buckets = {t: self.mixed(t) for t in lengths}
+
+    def mixed(self, length):
+        """The `Blocks` of one length, of all stores that have such."""
+        shards, counts = [], []
+        for store, turns in zip(self.stores, self.turns, strict=True):
+            if length in store.buckets:
+                shards.append(store.buckets[length])
+                counts.append(round(turns * len(shards[-1])))
+        return Blocks(shards, counts)
 
     def __len__(self):
-        return len(self.blocks)
+        return sum(map(len, self.buckets.values()))
 
     @property
     def tokens(self):
         """Number of tokens in an epoch, special ones left out."""
         return sum(
-            round(store.tokens * count / len(store))
-            for store, count in zip(self.stores, self.counts, strict=True)
+            round(store.tokens * turns)
+            for store, turns in zip(self.stores, self.turns, strict=True)
         )
 
     @property
     def token_counts(self):
         """How often each token id occurs in an epoch, (V,) float."""
         return sum(
-            store.token_counts * (count / len(store))
-            for store, count in zip(self.stores, self.counts, strict=True)
+            store.token_counts * turns
+            for store, turns in zip(self.stores, self.turns, strict=True)
         )
 
     def check_tokenizer(self, tokenizer):

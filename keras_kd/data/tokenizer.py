@@ -18,6 +18,8 @@ from keras_kd.data.word_cache import WordCache, goes_by_words
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 MOST_LETTERS = 1000  # of a trained vocabulary
+DOCUMENTS_AT_ONCE = 10_000
+CHARACTERS_AT_ONCE = 1_500_000
 
 
 class WordPieceTokenizer:
@@ -241,13 +243,13 @@ class WordPieceTokenizer:
         return self.backend.decode([int(i) for i in token_ids])
 
 
-def _at_once(documents, most_documents=10_000, most_characters=1_500_000):
-    """Yields lists of documents, together at most about so large."""
+def _at_once(documents):
+    """Yields lists of documents, each of what is tokenised at once."""
     some, characters = [], 0
     for document in documents:
         some.append(document)
         characters += len(document)
-        if len(some) == most_documents or characters >= most_characters:
+        if len(some) == DOCUMENTS_AT_ONCE or characters >= CHARACTERS_AT_ONCE:
             yield some
             some, characters = [], 0
     yield some

@@ -320,3 +320,104 @@ def test_a_first_batch_that_there_is_not_is_refused(store, tokenizer, make):
     ):
         with pytest.raises(ValueError, match="`first_batch` must be 0 or more"):
             make(store, tokenizer, 8, **arguments)
+
+
+# Line by line
+
+
+@pytest.fixture(scope="module")
+def lines(tokenizer, tmp_path_factory):
+    """40 lines of 2 to 13 letters, no two alike."""
+    folder = tmp_path_factory.mktemp("lines") / "store"
+    letters = string.ascii_lowercase
+    texts = [
+        " ".join((letters * 3)[i : i + 2 + i * 5 % 12][:: 1 if i < 26 else -1])
+        for i in range(40)
+    ]
+    return TokenStore.write(folder, ["\n".join(texts)], tokenizer, 15, True)
+
+
+def rows_of(store):
+    """Every block of a store, padding cut off, with its index in it."""
+    rows = [row for b in store.buckets.values() for row in b.tolist()]
+    return [tuple(id for id in row if id) for row in rows]
+
+
+def test_batches_of_lines_are_each_of_one_length(lines, tokenizer):
+    sizes = {t: len(blocks) for t, blocks in lines.buckets.items()}
+    assert sizes == {8: 17, 11: 10, 15: 13}
+    dataset = masked_lm_batches(lines, tokenizer, 4)
+    assert dataset.element_spec[0]["token_ids"].shape == (4, None)
+    epochs = [iterate(dataset) for _ in range(3)]
+    for epoch in epochs:
+        shapes = [x["token_ids"].shape for x, _, _ in epoch]
+        assert sorted(shapes) == [(4, 8)] * 4 + [(4, 11)] * 2 + [(4, 15)] * 3
+        assert shapes != sorted(shapes)
+        slots = {x["mask_positions"].shape for x, _, _ in epoch}
+        assert slots == {(4, 1), (4, 2)}
+    a, b, c = ([x["token_ids"].shape for x, _, _ in e] for e in epochs)
+    assert a != b != c
+
+
+def test_batches_of_lines_are_what_masking_makes_of_them(lines, tokenizer):
+    """Each line once at most, by its index over all lengths."""
+    masking = MaskedLMMasking(31, (0, 1, 2, 3, 4), 0, 4, seed=5)
+    dataset = token_batches(lines, tokenizer, 4, seed=5)
+    masked = masked_lm_batches(lines, tokenizer, 4, seed=5)
+    index_of = {row: index for index, row in enumerate(rows_of(lines))}
+    assert len(index_of) == 40
+    seen = []
+    for (x,), (masked_x, y, weights) in zip(
+        iterate(dataset), iterate(masked), strict=True
+    ):
+        blocks = x["token_ids"]
+        indices = [
+            index_of[tuple(filter(None, row))] for row in blocks.tolist()
+        ]
+        seen += indices
+        expected_x, expected_y, expected_weights = masking(blocks, indices, 0)
+        for name, array in expected_x.items():
+            np.testing.assert_array_equal(masked_x[name], array)
+        np.testing.assert_array_equal(y, expected_y)
+        np.testing.assert_array_equal(weights, expected_weights)
+    assert len(seen) == len(set(seen)) == 36
+
+
+def test_lines_in_order_keep_each_one(lines, tokenizer):
+    dataset = token_batches(lines, tokenizer, 4, shuffle=False)
+    epoch = iterate(dataset)
+    shapes = [x["token_ids"].shape for (x,) in epoch]
+    assert shapes == [(4, 8)] * 5 + [(4, 11)] * 3 + [(4, 15)] * 4
+    found = [
+        tuple(id for id in row if id)
+        for (x,) in epoch
+        for row, real in zip(
+            x["token_ids"].tolist(), x["padding_mask"].tolist(), strict=True
+        )
+        if any(real)
+    ]
+    assert found == rows_of(lines)
+
+
+@pytest.mark.parametrize("first_batch", [1, 8, 9, 14])
+def test_lines_go_on_from_a_batch(lines, tokenizer, first_batch):
+    whole = masked_lm_batches(lines, tokenizer, 4).repeat().take(20)
+    expected = iterate(whole)[first_batch:]
+    options = {"first_batch": first_batch}
+    cut = masked_lm_batches(lines, tokenizer, 4, **options).repeat()
+    for (a, b, c), (x, y, z) in zip(
+        expected, iterate(cut.take(20 - first_batch)), strict=True
+    ):
+        np.testing.assert_array_equal(a["token_ids"], x["token_ids"])
+        np.testing.assert_array_equal(b, y)
+        np.testing.assert_array_equal(c, z)
+
+
+def test_a_length_with_too_few_lines_waits(lines, tokenizer):
+    epoch = iterate(masked_lm_batches(lines, tokenizer, 11))
+    shapes = [x["token_ids"].shape for x, _, _ in epoch]
+    assert sorted(shapes) == [(11, 8), (11, 15)]
+    with pytest.raises(ValueError, match="17 of 8 tokens. Received: 18"):
+        masked_lm_batches(lines, tokenizer, 18)
+    held_out = token_batches(lines, tokenizer, 18, shuffle=False)
+    assert len(iterate(held_out)) == 3

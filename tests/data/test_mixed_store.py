@@ -26,7 +26,7 @@ def test_each_has_its_share_and_none_is_left_out(make):
     a, b = make("a", 6), make("b", 2)
     mixed = MixedStore([a, b], [1, 1])
     assert len(mixed) == 12
-    found = mixed.blocks[np.arange(12)][:, 1]
+    found = mixed.buckets[8][np.arange(12)][:, 1]
     assert found.tolist() == [5] * 6 + [6] * 6
     assert len(MixedStore([a, b], [3, 1])) == 8
     assert len(MixedStore([a, b], [0.1, 0.9])) == 60
@@ -41,6 +41,27 @@ def test_its_batches_are_those_of_one_store(make, tokenizer):
     y = np.concatenate([y for _, y, _ in batches.as_numpy_iterator()])
     assert len(y) == len(mixed) == 18
     assert [(y == letter).sum() for letter in (5, 6)] == [6, 12]
+
+
+def test_stores_of_lines_are_mixed_length_by_length(tokenizer, tmp_path):
+    one = ["\n".join(["a"] * 4 + ["b c d e f g h"] * 2)]
+    two = ["\n".join(["i"] * 3 + [" ".join("j" * 14)])]
+    stores = [
+        TokenStore.write(tmp_path / str(i), texts, tokenizer, 16, True)
+        for i, texts in enumerate((one, two))
+    ]
+    mixed = MixedStore(stores, [1, 2])  # once and three times
+    assert {t: b.shape for t, b in mixed.buckets.items()} == {
+        8: (13, 8),
+        12: (2, 12),
+        16: (3, 16),
+    }
+    assert mixed.buckets[8][:][:, 1].tolist() == [5] * 4 + [13] * 9
+    assert len(mixed) == 18
+    assert mixed.token_counts[[5, 6, 13, 14]].tolist() == [4, 2, 9, 42]
+    running = TokenStore.write(tmp_path / "r", one, tokenizer, 16)
+    with pytest.raises(ValueError, match=r"one line_by_line.*False.*True"):
+        MixedStore([running, stores[1]], [1, 1])
 
 
 def test_stores_that_do_not_go_together_are_refused(make):

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from keras_kd.data.packing import pack_blocks
+from keras_kd.data.packing import packed
 from keras_kd.data.token_store import TokenStore
 from keras_kd.data.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
 
@@ -35,7 +35,7 @@ def test_the_file_is_mapped_two_bytes_a_token_and_read_only(
     (shard,) = store.blocks.shards
     assert isinstance(shard, np.memmap)
     assert store.blocks.dtype == np.uint16
-    file = tmp_path / "store" / "blocks-00000.bin"
+    file = tmp_path / "store" / "blocks-10-00000.bin"
     assert file.stat().st_size == 2 * 10 * 2
     with pytest.raises(ValueError, match="read-only"):
         shard[0, 0] = 1
@@ -72,12 +72,13 @@ def test_the_manifest_says_what_made_the_store(tokenizer, tmp_path):
     assert fingerprint.endswith(", 31 tokens")
     assert len(manifest.pop("token_counts")) == 32
     shards = manifest.pop("shards")
-    assert len(shards["blocks-00000.bin"].pop("digest")) == 32
-    assert shards == {"blocks-00000.bin": {"blocks": 2}}
+    assert len(shards["blocks-10-00000.bin"].pop("digest")) == 32
+    assert shards == {"blocks-10-00000.bin": {"length": 10, "blocks": 2}}
     assert manifest == {
         "block_length": 10,
         "blocks": 2,
         "dtype": "uint16",
+        "line_by_line": False,
         "documents": "['a b c', 'd e f g h i j', 'k l']",
         "tokens": 12,  # special ones not counted
     }
@@ -182,7 +183,7 @@ def test_shards_hold_what_one_file_would(
 ):
     documents = random_documents(40)
     store = TokenStore.write(tmp_path / "store", documents, tokenizer, 10)
-    expected = np.concatenate(list(pack_blocks(documents, tokenizer, 10)))
+    (((expected,), *_),) = packed(documents, tokenizer, 10, 1000)
     np.testing.assert_array_equal(store.blocks, expected)
     assert len(store.blocks.shards) == -(-len(expected) // 5) > 3
     assert [len(shard) for shard in store.blocks.shards[:-1]] == [5] * (
@@ -204,7 +205,7 @@ def damage(path, kind):
         path.unlink()
 
 
-@pytest.mark.parametrize("name", ["blocks-00002.bin", "token_counts.npy"])
+@pytest.mark.parametrize("name", ["blocks-10-00002.bin", "token_counts.npy"])
 @pytest.mark.parametrize(
     "kind",
     ["a flipped bit", "an end that is missing", "a file that is missing"],
@@ -224,76 +225,36 @@ def test_who_does_not_verify_has_sizes_looked_at_alone(
 ):
     documents = random_documents(40)
     TokenStore.write(tmp_path / "store", documents, tokenizer, 10)
-    damage(tmp_path / "store" / "blocks-00002.bin", "a flipped bit")
+    damage(tmp_path / "store" / "blocks-10-00002.bin", "a flipped bit")
     TokenStore(tmp_path / "store", verify=False)
-    damage(tmp_path / "store" / "blocks-00002.bin", "an end that is missing")
-    with pytest.raises(ValueError, match=r"blocks-00002.bin.*of 98"):
+    damage(tmp_path / "store" / "blocks-10-00002.bin", "an end that is missing")
+    with pytest.raises(ValueError, match=r"blocks-10-00002.bin.*of 98"):
         TokenStore(tmp_path / "store", verify=False)
 
 
-# Interruptions
+# Line by line
 
 
-class Killed(BaseException):
-    pass
-
-
-class Documents(list):
-    """Documents that end in the middle, once."""
-
-    def __init__(self, documents, until):
-        super().__init__(documents)
-        self.until = until
-        self.begun = 0
-
-    def __iter__(self):
-        self.begun += 1
-        for number, document in enumerate(super().__iter__()):
-            if self.begun == 1 and number == self.until:
-                raise Killed
-            yield document
-
-
-def files(folder):
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
-
-
-@pytest.mark.parametrize("until", [0, 1000, 2500])
-def test_an_interrupted_store_ends_with_the_same_bytes(
-    tokenizer, tmp_path, monkeypatch, until, random_documents
-):
-    monkeypatch.setattr(TokenStore, "SHARD_TOKENS", 3000)
-    documents = random_documents(3000)
-    whole = Documents(documents, None)
-    TokenStore.write(tmp_path / "whole", whole, tokenizer, 10)
-    cut = Documents(documents, until)
-    with pytest.raises(Killed):
-        TokenStore.write(tmp_path / "cut", cut, tokenizer, 10, resume=True)
-    assert not (tmp_path / "cut").exists()
-    done = len(list((tmp_path / "cut.partial").glob("*.bin")))
-    assert (done > 0) == (until > 0)
-    # As a process that is killed while it writes leaves them.
-    (tmp_path / "cut.partial" / f"blocks-{done:05d}.bin").write_bytes(b"half")
-    (tmp_path / "cut.partial" / "progress.json.partial").write_bytes(b"{")
-    TokenStore.write(tmp_path / "cut", cut, tokenizer, 10, resume=True)
-    found, expected = files(tmp_path / "cut"), files(tmp_path / "whole")
-    assert found == expected
-    TokenStore(tmp_path / "cut")
-
-
-def test_what_is_gone_on_with_must_be_of_the_same(
-    tokenizer, tmp_path, random_documents
-):
-    documents = Documents(random_documents(2500), 2000)
-    TokenStore.SHARD_TOKENS, kept = 3000, TokenStore.SHARD_TOKENS
-    try:
-        with pytest.raises(Killed):
-            TokenStore.write(
-                tmp_path / "s", documents, tokenizer, 10, resume=True
-            )
-    finally:
-        TokenStore.SHARD_TOKENS = kept
-    with pytest.raises(ValueError, match="`block_length`.*10. Received: 12"):
-        TokenStore.write(tmp_path / "s", documents, tokenizer, 12, resume=True)
-    with pytest.raises(ValueError, match="`documents` must be that of"):
-        TokenStore.write(tmp_path / "s", ["a"], tokenizer, 10, resume=True)
+def test_a_store_of_lines_has_a_few_block_lengths(tokenizer, tmp_path):
+    documents = [
+        "a b c\n" + " ".join("d" * 9),
+        "e\n\nf g " + " ".join("h" * 30),
+    ]
+    store = TokenStore.write(tmp_path / "s", documents, tokenizer, 16, True)
+    assert {t: blocks.shape for t, blocks in store.buckets.items()} == {
+        8: (3, 8),  # a b c; e; and four h
+        12: (1, 12),
+        16: (2, 16),  # f g and twelve h; fourteen h
+    }
+    assert store.buckets[8].tolist() == [
+        [2, 5, 6, 7, 3, 0, 0, 0],
+        [2, 9, 3, 0, 0, 0, 0, 0],
+        [2, 12, 12, 12, 12, 3, 0, 0],
+    ]
+    assert store.block_length == 16
+    assert len(store) == 6
+    assert store.tokens == 3 + 9 + 1 + 2 + 30
+    assert store.token_counts[[2, 3, 12]].tolist() == [6, 6, 30]
+    assert TokenStore(tmp_path / "s").manifest == store.manifest
+    with pytest.raises(ValueError, match=r"running text.*\[8, 12, 16\] tokens"):
+        _ = store.blocks
