@@ -5,6 +5,11 @@ import functools
 import math
 
 import numpy as np
+from keras_kd.data.whole_words import (
+    whole_words_that_fit,
+    word_means,
+    words_of,
+)
 
 
 def smoothed_token_probs(token_counts, special_ids, smoothing=0.7):
@@ -56,6 +61,15 @@ class MaskedLMMasking:
     corpus with smoothing 0.7 (blocks of 32 to 512 tokens, batches of 5 and 32)
     that was 1 token in 90,000 at most.
 
+    With `whole_words` all pieces of a word are hidden, or none: words come in
+    a random order, each that still fits into the share is taken, and one that
+    would be more is passed over, as in BERT's own scripts. What is at the
+    start of a block, cut off from its word, counts as one.
+
+    With `independent` each token (or word) is hidden by itself, with the
+    probability `rate`, as Hugging Face's collator does: the number varies from
+    block to block, and K is the share and six times its root.
+
     Args:
         vocabulary_size: Int (V).
         special_ids: Ids never chosen and never put in.
@@ -70,9 +84,15 @@ class MaskedLMMasking:
             0 for never. Drawn one after another, without replacement.
             Default: all alike. See `smoothed_token_probs`.
         across_batch: Bool. The share is drawn from the whole batch.
+        whole_words: (V,) bool, which tokens go on a word
+            (`WordPieceTokenizer.continuations`); with `token_probs` a word has
+            the mean of its tokens. Default: tokens are chosen one by one.
+        independent: Bool. Each is hidden by itself.
 
     Raises:
-        ValueError: If a rate, share or probability is out of range.
+        ValueError: If a rate, share or probability is out of range, or
+            `across_batch` and `whole_words`, `independent` and `across_batch`
+            or `token_probs` are asked for together.
     """
 
     vocabulary_size: int
@@ -85,6 +105,8 @@ class MaskedLMMasking:
     seed: int = 0
     token_probs: np.ndarray | None = dataclasses.field(default=None, repr=False)
     across_batch: bool = False
+    whole_words: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    independent: bool = False
 
     def __post_init__(self):
         if not 0 < self.rate < 1:
@@ -108,6 +130,34 @@ class MaskedLMMasking:
                     f"{probs.min()} to {probs.max()}, shape {probs.shape}"
                 )
             object.__setattr__(self, "token_probs", probs)
+        if self.whole_words is not None:
+            words = np.asarray(self.whole_words, bool)
+            if words.shape != (self.vocabulary_size,):
+                raise ValueError(
+                    "`whole_words` must say of each of "
+                    f"{self.vocabulary_size} tokens whether it goes on a word. "
+                    f"Received: shape {words.shape}"
+                )
+            object.__setattr__(self, "whole_words", words)
+        self._check_together()
+
+    def _check_together(self):
+        """Refuses what cannot hold at once."""
+        given = {
+            "across_batch": self.across_batch,
+            "independent": self.independent,
+            "whole_words": self.whole_words is not None,
+            "token_probs": self.token_probs is not None,
+        }
+        for one, other in (
+            ("across_batch", "whole_words"),
+            ("across_batch", "independent"),
+            ("token_probs", "independent"),
+        ):
+            if given[one] and given[other]:
+                raise ValueError(
+                    f"`{other}` must be left out with `{one}`. Received: both"
+                )
 
     @functools.cached_property
     def ordinary_ids(self):
@@ -116,10 +166,12 @@ class MaskedLMMasking:
 
     def positions_per_block(self, block_length):
         """K: the most positions hidden in a block of T tokens."""
+        share = math.ceil(self.rate * block_length)
+        root = math.ceil(6 * share**0.5)
         if self.across_batch:
-            share = math.ceil(self.rate * block_length)
-            spare = max(share, math.ceil(6 * share**0.5))
-            return min(block_length - 2, share + spare)
+            return min(block_length - 2, share + max(share, root))
+        if self.independent:
+            return min(block_length - 2, share + root)
         return max(1, math.ceil(self.rate * (block_length - 2)))
 
     def __call__(self, blocks, indices, epoch):
@@ -190,19 +242,38 @@ class MaskedLMMasking:
         https://doi.org/10.1016/j.ipl.2005.11.003
         """
         eligible = ~np.isin(blocks, self.special_ids)
+        probs = None
         if self.token_probs is not None:
-            probs = self.token_probs[blocks]
+            probs = np.where(eligible, self.token_probs[blocks], 0.0)
+        if self.whole_words is not None:
+            words = words_of(blocks, eligible, self.whole_words)
+            draws = np.take_along_axis(draws, words, axis=1)
+            if probs is not None:
+                probs = word_means(probs, words)
+        if probs is not None:
             eligible &= probs > 0
             draws = -np.log1p(-draws) / np.where(eligible, probs, 1.0)
-        return np.where(eligible, draws, np.inf)
+        order = np.where(eligible, draws, np.inf)
+        if self.whole_words is None or self.independent:
+            return order
+        return whole_words_that_fit(order, words, self._share(order))
+
+    def _share(self, order):
+        """How many tokens of each block the share is: (B,)."""
+        eligible = np.isfinite(order).sum(axis=1)
+        return np.ceil(self.rate * eligible).astype(int)
 
     def _wanted(self, blocks, order):
         """How many tokens of each block are to be hidden: (B,)."""
-        eligible = np.isfinite(order).sum(axis=1)
+        if self.independent:
+            return (order < self.rate).sum(axis=1)
+        if self.whole_words is not None:
+            return np.isfinite(order).sum(axis=1)
         if not self.across_batch:
-            return np.ceil(self.rate * eligible).astype(int)
+            return self._share(order)
+        eligible = np.isfinite(order).sum()
         share = math.ceil(self.rate * (blocks != self.pad_id).sum())
-        share = min(share, eligible.sum())
+        share = min(share, eligible)
         lowest = np.argpartition(order.ravel(), share - 1)[:share]
         rows = lowest // blocks.shape[1]
         return np.bincount(rows, minlength=len(blocks))

@@ -171,6 +171,13 @@ class WordPieceTokenizer:
         return self.backend.get_vocab_size()
 
     @property
+    def continuations(self):
+        """Which tokens go on a word that others began ("##ing"), (V,) bool."""
+        prefix = self.backend.model.continuing_subword_prefix
+        goes_on = [token.startswith(prefix) for token in self.vocabulary]
+        return np.array(goes_on) & (len(prefix) > 0)
+
+    @property
     def special_ids(self):
         """Ids of [PAD], [UNK], [CLS], [SEP], [MASK]."""
         return (

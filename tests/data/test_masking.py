@@ -425,6 +425,22 @@ def test_masks_of_a_batch_can_be_made_again_and_differ_otherwise():
 # Errors
 
 
+# Each by itself
+
+
+def test_each_by_itself_is_hidden_with_the_rate(many):
+    blocks = many[0]
+    masking = make_masking(mask_share=1, random_share=0, independent=True)
+    assert masking.positions_per_block(128) == 20 + 27  # ceil(6 * root of 20)
+    x, _, weights = masking(blocks, range(2000), 0)
+    counts = weights.sum(axis=1)
+    ordinary = (blocks >= 5).sum(axis=1)
+    assert abs(counts.sum() / ordinary.sum() - 0.15) < 0.002
+    expected = (0.15 * 0.85 * ordinary).mean()
+    assert abs(counts.var() / expected - 1) < 0.1  # of a binomial law
+    np.testing.assert_array_equal((x["token_ids"] == MASK).sum(axis=1), counts)
+
+
 @pytest.mark.parametrize("rate", [-0.1, 0, 1, 1.5, float("nan")])
 def test_a_rate_out_of_range_is_refused(rate):
     with pytest.raises(
@@ -461,3 +477,21 @@ def test_token_probs_out_of_range_or_too_few_are_refused(bad):
     probs[6] = bad
     with pytest.raises(ValueError, match="`token_probs` must be finite"):
         make_masking(token_probs=probs)
+
+
+@pytest.mark.parametrize(
+    "options, left_out",
+    [
+        ({"across_batch": True, "whole_words": np.zeros(1000)}, "whole_words"),
+        ({"across_batch": True, "independent": True}, "independent"),
+        ({"token_probs": np.ones(1000), "independent": True}, "independent"),
+    ],
+)
+def test_what_cannot_hold_at_once_is_refused(options, left_out):
+    with pytest.raises(ValueError, match=f"`{left_out}` must be left out"):
+        make_masking(**options)
+
+
+def test_whole_words_of_another_vocabulary_are_refused():
+    with pytest.raises(ValueError, match=r"each of 1000 tokens.*shape \(30,\)"):
+        make_masking(whole_words=np.zeros(30))

@@ -113,6 +113,15 @@ def test_cased_text_keeps_case_and_accents(tmp_path):
     assert (cased.lowercase, uncased.lowercase) == (False, True)
 
 
+def test_continuations_are_the_tokens_that_go_on_a_word(googles):
+    goes_on = np.flatnonzero(googles.continuations)
+    assert [googles.vocabulary[i] for i in goes_on] == [
+        "##want",
+        "##ed",
+        "##ing",
+    ]
+
+
 # Training
 
 
