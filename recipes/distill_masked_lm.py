@@ -65,6 +65,7 @@ class Config:
             held-out text is masked evenly, whatever this is.
         mask_across_batch: Draw the masked share from the whole batch at once,
             as DistilBERT's scripts do, not from each sequence.
+        whole_words: Mask all pieces of a word, or none.
         freeze_position_embeddings: Keep the student's positions as they are.
         block_length: Tokens in a sequence, at most the teacher's.
         batch_size: Sequences in a step.
@@ -105,6 +106,7 @@ class Config:
     unmasked_share: float | None = None
     mlm_smoothing: float = 0.0
     mask_across_batch: bool = False
+    whole_words: bool = False
     freeze_position_embeddings: bool = False
     block_length: int = 64
     batch_size: int = 32

@@ -15,7 +15,12 @@ import sys
 
 import keras_kd as kd
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from run_folder import read_config, write_json
@@ -36,6 +41,8 @@ class Config:
         tokenizer: Folder with a tokenizer; default: trained on the corpus.
         vocabulary_size: Tokens of one that is trained.
         block_length: Tokens in a sequence.
+        line_by_line: Make a sequence of each line, of a few lengths, longer
+            ones split; else sequences are running text.
         shortest: Characters that a document must have.
         drop_duplicates: Leave out texts that were there before.
         most_unknown: Share of a document's tokens that may be unknown.
@@ -48,6 +55,7 @@ class Config:
     tokenizer: str | None = None
     vocabulary_size: int = 4000
     block_length: int = 64
+    line_by_line: bool = False
     shortest: int = 0
     drop_duplicates: bool = True
     most_unknown: float | None = None
@@ -61,9 +69,15 @@ def main(config):
         train, held_out = read_parts(config)
     except (OSError, ValueError) as error:
         sys.exit(f"`--corpus`: {error}")
+    train = Watched(train, "words")
     tokenizer = make_tokenizer(config, folder, train)
+    totals = {"train": train.number or None}
     report = {}
-    for name, documents in (("train", train), ("held_out", held_out)):
+    for name, documents in (
+        ("train", train.documents),
+        ("held_out", held_out),
+    ):
+        documents = Watched(documents, name, totals.get(name))
         kept = kd.DocumentFilter(
             documents,
             config.shortest,
@@ -123,37 +137,60 @@ def make_tokenizer(config, folder, train):
     return tokenizer
 
 
+class Watched:
+    """Documents that are counted on a bar as they go by.
+
+    Args:
+        documents: Iterable of str.
+        name: Str, what is done with them.
+        total: Int or None, how many there are where that is known.
+    """
+
+    def __init__(self, documents, name, total=None):
+        self.documents = documents
+        self.name = name
+        self.total = total
+        self.number = 0
+
+    def __iter__(self):
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f} documents"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, transient=True) as progress:
+            task = progress.add_task(self.name, total=self.total)
+            self.number = 0
+            for document in self.documents:
+                self.number += 1
+                if self.number % 100 == 0:
+                    progress.update(task, completed=self.number)
+                yield document
+
+    def __repr__(self):
+        return repr(self.documents)
+
+
 def write_store(config, path, documents, tokenizer):
-    """A store, with a line that says how far it is."""
-    columns = SpinnerColumn(), TextColumn("{task.description}")
-    with Progress(*columns, transient=True) as progress:
-        task = progress.add_task(path.name)
-
-        class Watched:
-            """The documents, counted as they go by."""
-
-            def __iter__(self):
-                for number, document in enumerate(documents, 1):
-                    if number % 100 == 0:
-                        text = f"{path.name}: {number:,} documents"
-                        progress.update(task, description=text)
-                    yield document
-
-            def __repr__(self):
-                return repr(documents)
-
-        try:
-            if (path / "manifest.json").exists():
-                for _ in documents:  # the counts of the report
-                    pass
-                return kd.TokenStore(path)
-            return kd.TokenStore.write(
-                path, Watched(), tokenizer, config.block_length, resume=True
-            )
-        except (OSError, ValueError) as error:
-            sys.exit(f"`--corpus`: {error}")
-        except KeyboardInterrupt:
-            sys.exit("\nInterrupted: the same command goes on from here.")
+    """A store of documents that are watched; one that is there is opened."""
+    try:
+        if (path / "manifest.json").exists():
+            for _ in documents:  # the counts of the report
+                pass
+            return kd.TokenStore(path)
+        return kd.TokenStore.write(
+            path,
+            documents,
+            tokenizer,
+            config.block_length,
+            config.line_by_line,
+            resume=True,
+        )
+    except (OSError, ValueError) as error:
+        sys.exit(f"`--corpus`: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted: the same command goes on from here.")
 
 
 def print_report(report):

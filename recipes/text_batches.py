@@ -1,8 +1,9 @@
 """From a recipe's text to its batches. Not a recipe.
 
 The config fields it reads: corpus, validation_corpus, text_column,
-block_length, batch_size, validation_batches, seed; mlm_smoothing and
-mask_across_batch where there are such; and for `fit`, steps and validations.
+block_length, batch_size, validation_batches, seed; mlm_smoothing,
+mask_across_batch and whole_words where there are such; and for `fit`, steps
+and validations.
 """
 
 import collections.abc
@@ -45,6 +46,13 @@ def check_sizes(config):
         sys.exit(
             "`--block-length` must be at least "
             f"{kd.TokenStore.SHORTEST_BLOCK}. Received: {config.block_length}"
+        )
+    if getattr(config, "whole_words", False) and getattr(
+        config, "mask_across_batch", False
+    ):
+        sys.exit(
+            "`--whole-words` must be left out with --mask-across-batch. "
+            "Received: both"
         )
     smoothing = getattr(config, "mlm_smoothing", 0.0)
     if not smoothing >= 0:
@@ -94,6 +102,7 @@ def make_batches(config, folder, tokenizer, train, held_out):
         tokenizer,
         smoothing=getattr(config, "mlm_smoothing", 0.0),
         across_batch=getattr(config, "mask_across_batch", False),
+        whole_words=getattr(config, "whole_words", False),
     )
     unigram = kd.evaluate_unigram(
         stores["train"].token_counts, tokenizer.special_ids, held_out_batches

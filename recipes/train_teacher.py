@@ -59,6 +59,7 @@ class Config:
             0.02, narrow models learn a little faster from more.
         sinusoidal_positions: Positions start as sines and cosines, which
             learns a little faster.
+        whole_words: Mask all pieces of a word, or none.
         block_length: Tokens in a sequence.
         batch_size: Sequences in a step.
         steps: Training steps.
@@ -91,6 +92,7 @@ class Config:
     dropout: float = 0.0
     initializer_range: float = 0.03
     sinusoidal_positions: bool = True
+    whole_words: bool = False
     block_length: int = 64
     batch_size: int = 32
     steps: int = 4000

@@ -20,6 +20,8 @@ def masked_lm_batches(
     first_batch=0,
     smoothing=0.0,
     across_batch=False,
+    whole_words=False,
+    independent=False,
 ):
     """A `tf.data.Dataset` of masked-LM batches, for `fit` and `evaluate`.
 
@@ -38,11 +40,12 @@ def masked_lm_batches(
         batch_size: Int (B).
         rate: Float in (0, 1). Share of tokens hidden.
         seed: Int >= 0, of order and masks.
-        shuffle: Bool. False for evaluation: blocks in order and the same
-            masks at each iteration, the blocks that do not fill the last
-            batch kept with weight 0 for what is missing (a stock model's
-            `val_loss` counts that batch as a full one; `evaluate` and
-            `Distiller` count its tokens). True: they wait for another epoch.
+        shuffle: Bool. False for evaluation: blocks in order (of lines: the
+            batches in an order of chance that stays) and the same masks at
+            each iteration, the blocks that do not fill the last batch kept
+            with weight 0 for what is missing (a stock model's `val_loss`
+            counts that batch as a full one; `evaluate` and `Distiller` count
+            its tokens). True: they wait for another epoch.
         first_epoch: Int. Number of the first iteration, where training goes
             on after epochs done before.
         first_batch: Int. The batch to begin with, counted over epochs from
@@ -53,6 +56,9 @@ def masked_lm_batches(
             DistilBERT's scripts have 0.7.
         across_batch: Bool. The share is drawn from the whole batch at once,
             as `MaskedLMMasking` says; masks then depend on its blocks.
+        whole_words: Bool. All pieces of a word are hidden, or none.
+        independent: Bool. Each token is hidden by itself, as Hugging Face's
+            collator does; their number varies.
 
     Returns:
         Dataset of `x`, `y`, `sample_weight` as `MaskedLMMasking` makes them.
@@ -60,7 +66,8 @@ def masked_lm_batches(
     Raises:
         ValueError: If the tokenizer is another, or there are fewer blocks
             than one batch has; if `rate`, `seed`, `smoothing` or
-            `first_batch` is out of range.
+            `first_batch` is out of range, or ways of masking are asked for
+            that do not go together.
     """
     tf = import_tensorflow("`masked_lm_batches` (tf.data)")
     check_batches(store, tokenizer, batch_size, shuffle, first_batch)
@@ -78,6 +85,8 @@ def masked_lm_batches(
         seed=seed,
         token_probs=token_probs,
         across_batch=across_batch,
+        whole_words=tokenizer.continuations if whole_words else None,
+        independent=independent,
     )
 
     def make(blocks, here, indices, epoch):
@@ -219,7 +228,7 @@ def _batches(tf, store, batch_size, order, specs, make, named, at_once):
         )
 
         def of_some(step):
-            if shuffle and len(buckets) > 1:  # lengths take turns at random
+            if len(buckets) > 1:  # lengths take turns at random
                 step = shuffled(step, max_index=steps - 1)
             bucket = tf.searchsorted(first_steps_of, [step], "right")[0] - 1
             first = step - tf.gather(first_steps_of, bucket)

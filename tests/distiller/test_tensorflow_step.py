@@ -1,3 +1,5 @@
+import itertools
+
 import keras_kd as kd
 import keras
 import numpy as np
@@ -44,3 +46,37 @@ def test_a_scaled_loss_gives_the_same_update(tiny_config, store, tokenizer):
         distiller.fit(batches.take(2), verbose=0)
         weights.append(student.get_weights()[2])
     np.testing.assert_allclose(weights[0], weights[1], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jit_compile", [JIT, True])
+def test_batches_of_several_lengths_train_as_each_of_them_alone(
+    tiny_config, tokenizer, tmp_path, jit_compile
+):
+    """One function for all lengths against one made for each."""
+    documents = itertools.islice(kd.read_documents("docstrings"), 60)
+    store = kd.TokenStore.write(
+        tmp_path / "lines", documents, tokenizer, 16, line_by_line=True
+    )
+    batches = kd.masked_lm_batches(store, tokenizer, 8).take(12)
+    lengths = [x["token_ids"].shape[1] for x, _, _ in batches]
+    assert len(set(lengths)) == 3
+
+    def distiller():
+        teacher = kd.BertMaskedLM(tiny_config, seed=0)
+        student = kd.BertMaskedLM(tiny_config, seed=1)
+        made = kd.Distiller(teacher, student, **kd.distilbert_losses())
+        made.compile(keras.optimizers.SGD(0.1), jit_compile=jit_compile)
+        return made
+
+    together, alone = distiller(), distiller()
+    batches = kd.masked_lm_batches(store, tokenizer, 8).take(12)
+    together.fit(batches, shuffle=False, verbose=0)
+    for batch in kd.masked_lm_batches(store, tokenizer, 8).take(12):
+        alone.train_on_batch(*batch)
+    for a, b in zip(
+        together.student.get_weights(),
+        alone.student.get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)

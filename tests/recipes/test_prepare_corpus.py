@@ -1,7 +1,9 @@
 import dataclasses
 import json
+import pathlib
 
 import keras_kd as kd
+import numpy as np
 import prepare_corpus
 import pytest
 import train_teacher
@@ -98,3 +100,25 @@ def test_a_teacher_trains_on_stores(config, tmp_path):
                 train, store=(str(tmp_path),), run=str(tmp_path / "other")
             )
         )
+
+
+@pytest.mark.slow
+def test_a_teacher_trains_on_lines(config, corpus, tmp_path):
+    words = pathlib.Path(corpus).read_text("utf-8").split()
+    lines = [" ".join(words[i : i + 1 + i % 40]) for i in range(0, 8000, 7)]
+    text = tmp_path / "lines.txt"
+    text.write_text("\n".join(lines), "utf-8")
+    config = dataclasses.replace(config, corpus=(str(text),), line_by_line=True)
+    prepare_corpus.main(config)
+    store = kd.TokenStore(tmp_path / "store" / "train")
+    assert list(store.buckets) == [8, 16, 24, 32]
+    train = train_teacher.Config(
+        store=(config.to,),
+        run=str(tmp_path / "run"),
+        smoke=True,
+        whole_words=True,
+        jit_compile=False,
+    )
+    results = train_teacher.main(train)
+    cross_entropy = results["teacher"]["masked_cross_entropy"]
+    assert 0 < cross_entropy < np.log(500) + 0.5
