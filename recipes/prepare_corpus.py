@@ -11,6 +11,7 @@ command goes on where an interruption left it, and ends with the same bytes.
 import dataclasses
 import json
 import pathlib
+import shlex
 import sys
 
 import keras_kd as kd
@@ -46,6 +47,9 @@ class Config:
         shortest: Characters that a document must have.
         drop_duplicates: Leave out texts that were there before.
         most_unknown: Share of a document's tokens that may be unknown.
+        beam: Flags of Apache Beam, such as "--runner=FlinkRunner ...", or "":
+            stores of the same bytes are made by its runner, whose workers
+            read a file each. Default: by this program.
     """
 
     corpus: tuple[str, ...] = ("docstrings",)
@@ -59,6 +63,7 @@ class Config:
     shortest: int = 0
     drop_duplicates: bool = True
     most_unknown: float | None = None
+    beam: str | None = None
 
 
 def main(config):
@@ -77,7 +82,8 @@ def main(config):
         ("train", train.documents),
         ("held_out", held_out),
     ):
-        documents = Watched(documents, name, totals.get(name))
+        if config.beam is None:
+            documents = Watched(documents, name, totals.get(name))
         kept = kd.DocumentFilter(
             documents,
             config.shortest,
@@ -179,14 +185,17 @@ def write_store(config, path, documents, tokenizer):
             for _ in documents:  # the counts of the report
                 pass
             return kd.TokenStore(path)
+        layout = config.block_length, config.line_by_line
+        if config.beam is not None:
+            flags = shlex.split(config.beam)
+            return kd.write_store_with_beam(
+                path, documents, tokenizer, *layout, flags
+            )
         return kd.TokenStore.write(
-            path,
-            documents,
-            tokenizer,
-            config.block_length,
-            config.line_by_line,
-            resume=True,
+            path, documents, tokenizer, *layout, resume=True
         )
+    except ImportError as error:
+        sys.exit(f"`--beam`: {error}")
     except (OSError, ValueError) as error:
         sys.exit(f"`--corpus`: {error}")
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "keras_kd"
 
 # Room of keras_kd: rooms it may import.
 ARROWS = {
-    "data": {"file_digest", "runtime"},
+    "data": {"extras", "file_digest", "runtime"},
     "layers": {"runtime"},
     "models": {"layers"},
     "checkpoints": {"layers", "models", "data", "runtime", "whole_folder"},
@@ -28,10 +28,12 @@ ARROWS = {
         "models",
         "data",
         "checkpoints",
+        "extras",
         "runtime",
         "whole_folder",
     },
     "whole_folder": set(),
+    "extras": set(),
     "file_digest": set(),
     "runtime": set(),
 }

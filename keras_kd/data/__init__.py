@@ -4,6 +4,7 @@ The only home of tf.data.
 """
 
 from keras_kd.data.batches import masked_lm_batches, token_batches
+from keras_kd.data.beam_pipeline import write_store_with_beam
 from keras_kd.data.corpora import SPLITS, read_documents
 from keras_kd.data.document_filter import DocumentFilter
 from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs
@@ -22,4 +23,5 @@ __all__ = [
     "read_documents",
     "smoothed_token_probs",
     "token_batches",
+    "write_store_with_beam",
 ]

@@ -92,9 +92,13 @@ class DocumentFilter:
         if self.most_unknown is not None and unknown > self.most_unknown:
             return "too_many_unknown"
         if self.drop_duplicates:
-            text = document.encode("utf-8")
-            digest = hashlib.blake2b(text, digest_size=8).digest()
+            digest = text_digest(document)
             if digest in seen:
                 return "duplicate"
             seen.add(digest)
         return None
+
+
+def text_digest(document):
+    """The same for the same text alone, 8 bytes."""
+    return hashlib.blake2b(document.encode("utf-8"), digest_size=8).digest()

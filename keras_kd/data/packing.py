@@ -103,9 +103,9 @@ def lined(documents, tokenizer, block_length, tokens_at_once):
         collections.deque()
     )  # of the lines of the documents that are being tokenised
 
-    def lines_of(documents):
+    def all_lines():
         for document in documents:
-            some = [line for line in document.splitlines() if line.strip()]
+            some = lines_of(document)
             counts.append(len(some))
             yield from some
 
@@ -113,7 +113,7 @@ def lined(documents, tokenizer, block_length, tokens_at_once):
         return bucketed(lines, tokenizer, lengths), done, np.zeros(0, "int32")
 
     open_lines = 0  # that are still to come of the document
-    for ids in tokenizer.encode_documents(lines_of(documents)):
+    for ids in tokenizer.encode_documents(all_lines()):
         while not open_lines:
             open_lines, done = counts.popleft(), done + 1
         open_lines -= 1
@@ -124,6 +124,11 @@ def lined(documents, tokenizer, block_length, tokens_at_once):
             lines, tokens, done = [], 0, 0
     done += len(counts)
     yield take()
+
+
+def lines_of(document):
+    """The lines that hold something, a list of str."""
+    return [line for line in document.splitlines() if line.strip()]
 
 
 def bucket_lengths(block_length):

@@ -1,9 +1,13 @@
 """The files of a token store, written so that an interruption costs little."""
 
+import contextlib
 import hashlib
 import itertools
 import json
 import os
+import pathlib
+import re
+import shutil
 
 import numpy as np
 from keras_kd.data.packing import SHORTEST_BLOCK, lined, packed
@@ -13,6 +17,47 @@ COUNTS = "token_counts.npy"
 MANIFEST = "manifest.json"
 PROGRESS = "progress.json"
 TOKENS_AT_ONCE = 2**18  # between text and shards
+_OURS = re.compile(r"blocks-[\d-]+\.bin|token_counts\.npy|manifest\.json")
+
+
+@contextlib.contextmanager
+def written_beside(folder, layout, resume=False):
+    """A folder to write a store's files in, which takes its place at the end.
+
+    Args:
+        folder: Str or path of the store.
+        layout: Dict of `block_length` and `line_by_line`.
+        resume: Bool. Whether what is there is kept, also after an error.
+
+    Raises:
+        ValueError: If blocks are too short, or the folder holds anything but
+            a store.
+    """
+    if layout["block_length"] < SHORTEST_BLOCK:
+        raise ValueError(
+            f"`block_length` must be at least {SHORTEST_BLOCK}. "
+            f"Received: {layout['block_length']}"
+        )
+    folder = pathlib.Path(folder)
+    if folder.exists() and not all(
+        _OURS.fullmatch(file.name) for file in folder.iterdir()
+    ):
+        raise ValueError(
+            "`folder` must be new, empty or a token store: it is replaced. "
+            f"Received: {folder}"
+        )
+    beside = folder.with_name(f"{folder.name}.partial")
+    if not resume:
+        shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True, exist_ok=True)
+    try:
+        yield beside
+    except BaseException:
+        if not resume:
+            shutil.rmtree(beside)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(beside, folder)
 
 
 def write_files(folder, documents, tokenizer, layout, shard_tokens):

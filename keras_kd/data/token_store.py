@@ -1,10 +1,7 @@
 """TokenStore: documents as blocks of token ids on disk, memory-mapped."""
 
 import json
-import os
 import pathlib
-import re
-import shutil
 
 import numpy as np
 from keras_kd.data.blocks import Blocks
@@ -15,9 +12,8 @@ from keras_kd.data.store_writer import (
     MANIFEST,
     fingerprint,
     write_files,
+    written_beside,
 )
-
-_OURS = re.compile(r"blocks-[\d-]+\.bin|token_counts\.npy|manifest\.json")
 
 
 class TokenStore:
@@ -119,35 +115,9 @@ class TokenStore:
                 needs; if what is to be gone on with was of other documents,
                 another tokenizer or block length.
         """
-        if block_length < cls.SHORTEST_BLOCK:
-            raise ValueError(
-                f"`block_length` must be at least {cls.SHORTEST_BLOCK}. "
-                f"Received: {block_length}"
-            )
-        folder = pathlib.Path(folder)
-        if folder.exists() and not all(
-            _OURS.fullmatch(file.name) for file in folder.iterdir()
-        ):
-            raise ValueError(
-                "`folder` must be new, empty or a token store: it is "
-                f"replaced. Received: {folder}"
-            )
-        beside = folder.with_name(f"{folder.name}.partial")
-        if not resume:
-            shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True, exist_ok=True)
-        try:
-            layout = {
-                "block_length": block_length,
-                "line_by_line": line_by_line,
-            }
+        layout = {"block_length": block_length, "line_by_line": line_by_line}
+        with written_beside(folder, layout, resume) as beside:
             write_files(beside, documents, tokenizer, layout, cls.SHARD_TOKENS)
-        except BaseException:
-            if not resume:
-                shutil.rmtree(beside)
-            raise
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(beside, folder)
         return cls(folder, verify=False)
 
     def __len__(self):

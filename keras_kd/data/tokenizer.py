@@ -58,6 +58,10 @@ class WordPieceTokenizer:
             tokenizer.token_to_id(token) for token in special_tokens
         )
 
+    def __getstate__(self):
+        """Without the words that were met: they are met again."""
+        return self.__dict__ | {"_word_cache": None, "_cached_for": None}
+
     @classmethod
     def train(cls, documents, vocabulary_size=30_000, lowercase=True):
         """Learns a vocabulary, the same one each time.

@@ -5,12 +5,12 @@ import pathlib
 
 import keras
 from keras_kd.checkpoints import save_checkpoint
-from keras_kd.export.extras import import_extra
 from keras_kd.export.litert_model import write_litert, write_litert_int8
 from keras_kd.export.model_card import hugging_face_card, model_card
 from keras_kd.export.onnx_file import write_onnx
 from keras_kd.export.openvino_model import write_openvino
 from keras_kd.export.saved_model import write_saved_model
+from keras_kd.extras import import_extra
 from keras_kd.models import BertBackbone
 from keras_kd.runtime import import_tensorflow
 from keras_kd.whole_folder import whole_folder

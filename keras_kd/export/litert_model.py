@@ -7,12 +7,12 @@ import tempfile
 
 import keras
 import numpy as np
-from keras_kd.export.extras import import_extra
 from keras_kd.export.serving import (
     check_outputs,
     sample_inputs,
     serving_model,
 )
+from keras_kd.extras import import_extra
 from keras_kd.runtime import import_tensorflow
 
 POSITIONS = 4

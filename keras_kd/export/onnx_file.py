@@ -1,11 +1,11 @@
 """The student as an ONNX file, checked in ONNX Runtime."""
 
-from keras_kd.export.extras import import_extra
 from keras_kd.export.serving import (
     check_outputs,
     sample_inputs,
     serving_model,
 )
+from keras_kd.extras import import_extra
 
 OPSET = 17  # the first with LayerNormalization
 

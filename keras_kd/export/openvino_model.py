@@ -1,11 +1,11 @@
 """The student as an OpenVINO model, checked on the CPU."""
 
-from keras_kd.export.extras import import_extra
 from keras_kd.export.serving import (
     check_outputs,
     sample_inputs,
     serving_model,
 )
+from keras_kd.extras import import_extra
 
 
 def write_openvino(student, folder):

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import pathlib
+import sys
 
 import keras_kd as kd
 import numpy as np
@@ -78,6 +79,21 @@ def test_another_command_does_not_go_on(config, tmp_path):
     other = dataclasses.replace(config, to=str(tmp_path / "mine"))
     with pytest.raises(SystemExit, match="which holds something else"):
         prepare_corpus.main(other)
+
+
+@pytest.mark.slow
+def test_beam_leaves_the_same_bytes(config, tmp_path):
+    pytest.importorskip("apache_beam")
+    prepare_corpus.main(config)
+    to = str(tmp_path / "beams")
+    prepare_corpus.main(dataclasses.replace(config, to=to, beam=""))
+    assert files(tmp_path / "beams") == files(tmp_path / "store")
+
+
+def test_beam_that_is_not_there_is_named(config, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(SystemExit, match=r"`--beam`.*keras-kd\[beam\]"):
+        prepare_corpus.main(dataclasses.replace(config, beam=""))
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from keras_kd.export.extras import import_extra
+from keras_kd.extras import import_extra
 
 
 def test_a_module_that_is_there_is_given():

@@ -1,4 +1,4 @@
-"""What is imported only where a format needs it."""
+"""What is imported only where it is needed."""
 
 import importlib
 
@@ -17,6 +17,6 @@ def import_extra(module, extra):
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"This format needs {module}, which is not installed: "
+            f"This needs {module}, which is not installed: "
             f"pip install 'keras-kd[{extra}]'"
         ) from error
