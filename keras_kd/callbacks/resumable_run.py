@@ -47,7 +47,8 @@ class ResumableRun(keras.callbacks.Callback):
     and takes no batch for them.
 
     A signal to end (Ctrl-C, SIGTERM) lets the step finish, saves, and leaves
-    with exit status 0; a second one ends at once.
+    with exit status 0; a second one ends at once. One that comes while held-out
+    batches are looked at has that done again.
 
     Args:
         folder: Str or path of the checkpoints. Where it holds some, the newest
@@ -176,11 +177,12 @@ class ResumableRun(keras.callbacks.Callback):
     def skip(self, model):
         """Has the steps that were done take no batch and do nothing."""
         train_function = model.train_function
+        logs = {k: float(v) for k, v in model.get_metrics_result().items()}
 
         def skipping(*arguments):
             if self.to_skip > 0:
                 state = arguments[:-1]  # of JAX: all variables
-                return ({}, *state) if state else {}
+                return (logs, *state) if state else logs
             model.train_function = train_function
             return train_function(*arguments)
 
@@ -199,6 +201,15 @@ class ResumableRun(keras.callbacks.Callback):
         if self.ended_by is not None or self.is_due():
             self.save()
         if self.ended_by is not None:
+            self.leave()
+
+    def on_test_begin(self, logs=None):
+        """Keeps the metrics of training, which are reset now."""
+        self.metrics = to_arrays("metrics", self.model.metrics_variables)
+
+    def on_test_batch_end(self, batch, logs=None):
+        if self.ended_by is not None:
+            self.save(metrics=self.metrics)
             self.leave()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -234,13 +245,17 @@ class ResumableRun(keras.callbacks.Callback):
         minutes = (time.monotonic() - self.saved_at) / 60
         return bool(self.every_minutes) and minutes >= self.every_minutes
 
-    def save(self, best_value=None):
-        """Writes a checkpoint; the best one so far if it has a value."""
+    def save(self, best_value=None, metrics=None):
+        """Writes a checkpoint.
+
+        Args:
+            best_value: Float or None. The value of the best one so far.
+            metrics: Dict of arrays, where not those of this moment.
+        """
         model = self.model
-        arrays = {
-            **to_arrays("model", own_variables(model)),
-            **to_arrays("metrics", model.metrics_variables),
-        }
+        if metrics is None:
+            metrics = to_arrays("metrics", model.metrics_variables)
+        arrays = {**to_arrays("model", own_variables(model)), **metrics}
         stateful = []
         for index, callback in enumerate(self.stateful):
             plain, lists = callback_state(callback)

@@ -1,17 +1,20 @@
 """A run that was interrupted ends as one that was not, bit for bit."""
 
+import itertools
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import keras_kd as kd
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras_kd.callbacks.checkpoint_folders import CheckpointFolders
 
 JIT = keras.backend.backend() == "jax"
 STEPS, EPOCHS = 4, 3
@@ -232,6 +235,37 @@ def test_a_killed_line_ends_as_if_nothing_had_been(tmp_path, steps):
     assert found.batches == 9
 
 
+class AskToEnd(keras.callbacks.Callback):
+    """Sends SIGTERM while the held-out batches of an epoch are looked at."""
+
+    def __init__(self, validation):
+        super().__init__()
+        self.validations = validation
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self.validations -= 1
+        if self.validations == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("validation", [1, 2, 3])
+def test_an_end_while_validating_is_as_if_nothing_had_been(
+    tmp_path, validation, capsys
+):
+    numbers = [1.0, 2.0, -1.0]
+    whole = fit_line(tmp_path / "whole", numbers, dropout=0.5)
+    arguments = {"dropout": 0.5, "every_steps": 100}
+    with pytest.raises(SystemExit) as ended:
+        fit_line(tmp_path / "cut", numbers, [AskToEnd(validation)], **arguments)
+    assert ended.value.code == 0
+    name = f"epoch-0000{validation - 1}-step-000000003"
+    assert f"SIGTERM: saved {name}" in capsys.readouterr().out
+    found = fit_line(tmp_path / "cut", numbers, **arguments)
+    np.testing.assert_array_equal(found.weights, whole.weights)
+    assert found.history == whole.history
+    assert found.batches == 9
+
+
 def test_the_last_ones_and_the_best_are_kept(tmp_path):
     run = fit_line(tmp_path, [2.0, 0.0, 0.0], keep=1)
     lowest = int(np.argmin(run.history["val_loss"])) + 1
@@ -297,6 +331,28 @@ def test_time_too_makes_a_checkpoint_due(tmp_path, monkeypatch):
     now[0] = 121.0
     assert run.is_due()
     run.close()
+
+
+def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
+    """Ten years, back and forth: not when it saves, nor which is newest."""
+    numbers = [1.0, 2.0, -1.0]
+    whole = fit_line(tmp_path / "whole", numbers)
+    real, jumps = time.time, itertools.cycle([-3e8, 0.0, 3e8])
+    monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
+    arguments = {"every_steps": None, "every_minutes": 1}
+    with pytest.raises(Killed):
+        fit_line(tmp_path / "cut", numbers, [Kill(5)], **arguments)
+    folders = CheckpointFolders(tmp_path / "cut")
+    assert folders.names() == ["epoch-00001-step-000000000"]
+    with pytest.raises(Killed):
+        fit_line(tmp_path / "cut", numbers, [Kill(4)], every_steps=1)
+    older, newest = folders.names()[-2:]
+    os.utime(folders.folder / older, (3e9, 3e9))
+    os.utime(folders.folder / newest, (0, 0))
+    assert folders.newest()[0] == newest
+    found = fit_line(tmp_path / "cut", numbers)
+    np.testing.assert_array_equal(found.weights, whole.weights)
+    assert found.history == whole.history
 
 
 PROGRAM = """

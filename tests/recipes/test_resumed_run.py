@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import shutil
 
 import keras_kd as kd
 import distill_masked_lm
@@ -66,6 +67,14 @@ def check_same(found, expected):
     assert found[1:] == expected[1:]
 
 
+def checkpoints_of(run):
+    return {
+        path.relative_to(run): path.read_bytes()
+        for path in (run / "checkpoints").rglob("*")
+        if path.is_file()
+    }
+
+
 @pytest.fixture(scope="module")
 def teacher_run(tmp_path_factory, corpus):
     run = tmp_path_factory.mktemp("teacher") / "run"
@@ -112,6 +121,37 @@ def test_a_student_goes_on(teacher_run, corpus, tmp_path, monkeypatch):
         what_is_left(tmp_path / "run", "student"),
         what_is_left(tmp_path / "whole", "student"),
     )
+
+
+@pytest.mark.slow
+@UNCLOSED
+def test_a_teacher_that_has_vanished_is_named(
+    teacher_run, corpus, tmp_path, monkeypatch
+):
+    """Nothing is lost by that; with the teacher back the run goes on."""
+    teacher = tmp_path / "teacher"
+    shutil.copytree(teacher_run, teacher)
+    config = config_of(
+        distill_masked_lm,
+        corpus,
+        tmp_path / "run",
+        teacher=str(teacher),
+        num_layers=1,
+        plan=(1,),
+    )
+    with monkeypatch.context() as patch:
+        interrupted_after(3, patch)
+        with pytest.raises(Killed):
+            distill_masked_lm.main(config)
+    before = checkpoints_of(tmp_path / "run")
+    teacher.rename(tmp_path / "elsewhere")
+    again = dataclasses.replace(config, resume=True)
+    with pytest.raises(SystemExit, match="`--teacher` must be a run folder"):
+        distill_masked_lm.main(again)
+    assert checkpoints_of(tmp_path / "run") == before
+    (tmp_path / "elsewhere").rename(teacher)
+    distill_masked_lm.main(again)
+    assert (tmp_path / "run" / "student.keras").exists()
 
 
 @pytest.mark.slow
