@@ -4,10 +4,11 @@
 
 Candidates take turns, each turn a new process. Prepared: the text, tokenised
 and in blocks on disk, against `datasets.map` with a fast tokenizer and then
-with `group_texts`, as `run_mlm.py` has them. Batches: masked, against
-`DataCollatorForLanguageModeling` on lists that are ready and on rows of a
-Dataset. Ratios are medians over the rounds. Memory: by how much the peak of a
-process grows while it prepares the text once, 10 and 100 times over.
+with `group_texts`, as `run_mlm.py` has them; the ids of every line are compared
+with those of the tokenizer itself. Batches: masked, against
+`DataCollatorForLanguageModeling` on that script's rows, as lists that are ready
+and as a Dataset gives them. Ratios are medians over the rounds. Memory: the
+peak of a process that prepares a text once, 10 and 100 times over.
 """
 
 import dataclasses
@@ -37,7 +38,8 @@ class Config:
         batch_size: Sequences in a batch.
         batches: Batches that are timed.
         processes: Of `datasets.map`.
-        times: How often over the text is, for memory.
+        memory_corpus: A .txt file for memory; default: the corpus.
+        times: How often over it is prepared.
         rounds: Turns of each.
         worker: For its own processes: which candidate.
     """
@@ -48,17 +50,19 @@ class Config:
     batch_size: int = 32
     batches: int = 1000
     processes: int = 2
+    memory_corpus: str = ""
     times: tuple[int, ...] = (1, 10, 100)
     rounds: int = 3
     worker: str = ""
 
 
 PREPARING = ("prepare_keras_kd", "prepare_datasets_map")
-BATCHING = ("batch_keras_kd", "batch_lists", "batch_rows")
+BATCHING = ("batch_keras_kd", "batch_in_graph", "batch_lists", "batch_rows")
 NAMES = {
     "prepare_keras_kd": "keras_kd",
     "prepare_datasets_map": "datasets.map",
     "batch_keras_kd": "keras_kd",
+    "batch_in_graph": "keras_kd, in a graph's loop",
     "batch_lists": "collator, ready lists",
     "batch_rows": "collator, Dataset rows",
 }
@@ -85,9 +89,13 @@ def main(config):
         n: run_worker(__file__, flags, f"memory:{n}") for n in config.times
     }
     print_rates("text to blocks", PREPARING, rounds)
+    print_differences(rounds[0]["prepare_keras_kd"])
     print_rates("blocks to batches", BATCHING, rounds)
     print_memory(memory)
     return rounds, memory
+
+
+MAINS = ("worker", "times", "rounds")
 
 
 def flags_of(config):
@@ -95,7 +103,10 @@ def flags_of(config):
     flags = []
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name in ("worker", "times") or value == field.default:
+        if (
+            field.name in ("worker", "times", "rounds")
+            or value == field.default
+        ):
             continue
         flags += [f"--{field.name.replace('_', '-')}", str(value)]
     return flags
@@ -119,7 +130,22 @@ def prepare_keras_kd(config):
             tokenizer,
             config.block_length,
         )
-        return rate(store.tokens, start)
+        found = rate(store.tokens, start)
+    return {**found, **differences(config, tokenizer)}
+
+
+def differences(config, tokenizer):
+    """Lines with other ids than the tokenizer itself gives, and all lines."""
+    with open(config.corpus, encoding="utf-8") as file:
+        lines = [line for line in file if line.strip()]
+    ours = tokenizer.encode_batch(lines)
+    theirs = tokenizer.backend.encode_batch_fast(
+        lines, add_special_tokens=False
+    )
+    different = sum(
+        a.tolist() != b.ids for a, b in zip(ours, theirs, strict=True)
+    )
+    return {"different": different, "lines": len(lines)}
 
 
 def prepare_datasets_map(config):
@@ -166,8 +192,8 @@ def some_blocks(config):
     return random.integers(1000, 20_000, (size, config.block_length))
 
 
-def batch_keras_kd(config):
-    """`masked_lm_batches`, into NumPy's hands."""
+def masked_batches(config, folder):
+    """An iterator of `masked_lm_batches` over made-up text, without an end."""
     import keras_kd as kd
 
     tokenizer = kd.load_tokenizer(config.tokenizer)
@@ -175,18 +201,56 @@ def batch_keras_kd(config):
     random = np.random.default_rng(0)
     count = min(config.batches, 200) * config.batch_size * config.block_length
     text = " ".join(random.choice(words, count).tolist())
+    store = kd.TokenStore.write(
+        f"{folder}/store", [text], tokenizer, config.block_length
+    )
+    batches = kd.masked_lm_batches(store, tokenizer, config.batch_size)
+    return iter(batches.repeat())
+
+
+def batch_keras_kd(config):
+    """`masked_lm_batches`, one by one into Python's hands."""
     with tempfile.TemporaryDirectory() as folder:
-        store = kd.TokenStore.write(
-            f"{folder}/store", [text], tokenizer, config.block_length
-        )
-        batches = kd.masked_lm_batches(store, tokenizer, config.batch_size)
-        batches = iter(batches.repeat())
+        batches = masked_batches(config, folder)
         next(batches)
         start = time.perf_counter()
         for _ in range(config.batches):
             next(batches)
         tokens = config.batches * config.batch_size * config.block_length
         return rate(tokens, start)
+
+
+def batch_in_graph(config):
+    """The same, taken by a graph, as `fit` has it by `steps_per_execution`."""
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        batches = masked_batches(config, folder)
+
+        @tf.function
+        def take(number):
+            weights = 0.0
+            for _ in tf.range(number):
+                _, _, sample_weight = next(batches)
+                weights += tf.reduce_sum(sample_weight)
+            return weights
+
+        take(tf.constant(1))
+        start = time.perf_counter()
+        take(tf.constant(config.batches)).numpy()
+        tokens = config.batches * config.batch_size * config.block_length
+        return rate(tokens, start)
+
+
+def columns_of(blocks):
+    """What `run_mlm.py` has of a BERT tokenizer, a dict of lists."""
+    nothing = np.zeros_like(blocks)
+    return {
+        "input_ids": blocks.tolist(),
+        "token_type_ids": nothing.tolist(),
+        "attention_mask": np.ones_like(blocks).tolist(),
+        "special_tokens_mask": nothing.tolist(),
+    }
 
 
 def collate(config, rows_of):
@@ -212,7 +276,11 @@ def batch_lists(config):
     """On lists of dicts that are there already."""
 
     def rows_of(blocks):
-        ready = [{"input_ids": block} for block in blocks.tolist()]
+        columns = columns_of(blocks)
+        ready = [
+            dict(zip(columns, row, strict=True))
+            for row in zip(*columns.values(), strict=True)
+        ]
         return lambda indices: [ready[i] for i in indices]
 
     return collate(config, rows_of)
@@ -223,7 +291,7 @@ def batch_rows(config):
     import datasets
 
     def rows_of(blocks):
-        rows = datasets.Dataset.from_dict({"input_ids": blocks.tolist()})
+        rows = datasets.Dataset.from_dict(columns_of(blocks))
         return lambda indices: [rows[i] for i in indices]
 
     return collate(config, rows_of)
@@ -234,7 +302,7 @@ def memory(config, times):
     import keras_kd as kd
 
     tokenizer = kd.load_tokenizer(config.tokenizer)
-    documents = kd.read_documents(config.corpus)
+    documents = kd.read_documents(config.memory_corpus or config.corpus)
 
     def varied():
         for turn in range(times):
@@ -250,7 +318,8 @@ def memory(config, times):
         )
         return {
             "tokens": store.tokens,
-            "grown": round((peak_mib() - before) * 2**20),
+            # Linux counts pages thread by thread, and some of them late.
+            "grown": max(0, round((peak_mib() - before) * 2**20)),
             "peak": round(peak_mib() * 2**20),
         }
 
@@ -273,6 +342,14 @@ def print_rates(title, names, rounds):
             f"({min(ratios):.1f}-{max(ratios):.1f})",
         )
     Console().print(table)
+
+
+def print_differences(found):
+    """Whether the ids are those of the tokenizer."""
+    print(
+        f"{found['different']:,} of {found['lines']:,} lines have other ids "
+        "than the tokenizer itself gives."
+    )
 
 
 def print_memory(memory):

@@ -160,10 +160,10 @@ def static_width(store, of=lambda length: length):
 
 
 def batches_at_once(store, batch_size):
-    """Batches that go through NumPy together: some 64,000 tokens, or one."""
+    """Batches that go through NumPy together: some 130,000 tokens, or one."""
     if len(store.buckets) > 1:
         return 1
-    return max(1, 2**16 // (batch_size * store.block_length))
+    return max(1, 2**17 // (batch_size * store.block_length))
 
 
 def check_batches(store, tokenizer, batch_size, shuffle, first_batch):
@@ -262,7 +262,10 @@ def _batches(tf, store, batch_size, order, specs, make, named, at_once):
         this_epoch, output_signature=(tf.TensorSpec((), tf.int64),) * 2
     )
     dataset = dataset.flat_map(indices_of)
-    dataset = dataset.map(batches_of, num_parallel_calls=2).unbatch()
+    dataset = dataset.map(batches_of, num_parallel_calls=2)
+    dataset = dataset.flat_map(
+        lambda *batches: tf.data.Dataset.from_tensor_slices(batches)
+    )
     if not first_step:  # else the first epoch is shorter than the others
         assert_steps = tf.data.experimental.assert_cardinality(steps)
         dataset = dataset.apply(assert_steps)

@@ -28,9 +28,11 @@ def config(tmp_path_factory):
 
 
 def test_our_workers_count_tokens(config):
-    for name in ("prepare_keras_kd", "batch_keras_kd"):
+    for name in ("batch_in_graph", "batch_keras_kd"):
         found = benchmark_data.WORKERS[name](config)
         assert found["tokens_per_second"] > 0
+    found = benchmark_data.prepare_keras_kd(config)
+    assert (found["different"], found["lines"]) == (0, 300)
     once, thrice = (benchmark_data.memory(config, n) for n in (1, 3))
     tokenizer = kd.load_tokenizer(config.tokenizer)
     (ids,) = tokenizer.encode_batch([f"{WORDS} . 0"])
@@ -44,6 +46,7 @@ def test_ratios_are_medians_over_rounds(capsys):
     rounds = [
         {
             "batch_keras_kd": {"tokens_per_second": ours * 1e6},
+            "batch_in_graph": {"tokens_per_second": 2e6},
             "batch_lists": {"tokens_per_second": 1e6},
             "batch_rows": {"tokens_per_second": 5e5},
         }
