@@ -5,6 +5,7 @@ import itertools
 import warnings
 
 import numpy as np
+from keras_kd.data.last_calls import last_calls
 from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs
 from keras_kd.runtime import import_tensorflow
 
@@ -210,15 +211,15 @@ def _batches(tf, store, batch_size, order, specs, make, named, at_once):
     offsets = np.cumsum(sizes) - sizes
     steps = int(steps_of.sum())
 
+    watched = last_calls().watched
     done, first_step = divmod(first_batch, steps)
     epochs = itertools.count(first_epoch + done)
     first_steps = itertools.chain([first_step], itertools.repeat(0))
 
     def this_epoch():
         if shuffle:
-            yield next(epochs), next(first_steps)
-        else:
-            yield first_epoch, 0
+            return np.int64(next(epochs)), np.int64(next(first_steps))
+        return np.int64(first_epoch), np.int64(0)
 
     def indices_of(epoch, step):
         """Of several batches each, and which bucket they are in."""
@@ -249,7 +250,9 @@ def _batches(tf, store, batch_size, order, specs, make, named, at_once):
 
     def batches_of(bucket, indices, epoch):
         types = [tf.dtypes.as_dtype(dtype) for _, dtype in specs]
-        arrays = tf.numpy_function(load, [bucket, indices, epoch], types)
+        arrays = tf.numpy_function(
+            watched(load), [bucket, indices, epoch], types
+        )
         batches = []
         for array, (width, _) in zip(arrays, specs, strict=True):
             array.set_shape((None, width))
@@ -258,10 +261,13 @@ def _batches(tf, store, batch_size, order, specs, make, named, at_once):
             batches[-1].set_shape((None, batch_size, width))
         return named(batches)
 
-    dataset = tf.data.Dataset.from_generator(
-        this_epoch, output_signature=(tf.TensorSpec((), tf.int64),) * 2
-    )
-    dataset = dataset.flat_map(indices_of)
+    def start(_):
+        epoch, step = tf.numpy_function(
+            watched(this_epoch), [], [tf.int64, tf.int64]
+        )
+        return tf.ensure_shape(epoch, ()), tf.ensure_shape(step, ())
+
+    dataset = tf.data.Dataset.range(1).map(start).flat_map(indices_of)
     dataset = dataset.map(batches_of, num_parallel_calls=2)
     dataset = dataset.flat_map(
         lambda *batches: tf.data.Dataset.from_tensor_slices(batches)
