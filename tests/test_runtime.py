@@ -28,6 +28,7 @@ def run_quietly(*arguments, **environment):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_importing_keras_kd_and_compiling_prints_nothing():
     program = "from keras_kd import runtime; runtime.xla_available()"
     assert run_quietly("-c", program) == ""

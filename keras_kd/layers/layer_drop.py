@@ -12,9 +12,10 @@ class LayerDrop(keras.layers.Wrapper):
     the layer. A skipped layer costs nothing, forward or backward, with
     `jit_compile` on and off: it stands in a branch that is not taken, and
     all randomness is drawn outside of the branch. This needs batches of one
-    static shape, as `keras_kd.masked_lm_batches` makes them; where B or T is
-    unknown when the step is traced (XLA cannot differentiate such a branch)
-    the layer is computed and its output not taken: as right, not as cheap.
+    static shape, as `keras_kd.masked_lm_batches` makes them of running text;
+    where B or T is unknown when the step is traced (XLA cannot differentiate
+    such a branch) the layer is computed and its output not taken: as right,
+    not as cheap.
 
     In a compiled step a skipped layer's gradient is exactly zero, so an
     optimizer with momentum (Adam, Muon) still moves its weights by what it

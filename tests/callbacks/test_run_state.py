@@ -47,6 +47,7 @@ def test_variables_that_do_not_fit_are_refused():
         from_arrays("model", other, arrays)
 
 
+@pytest.mark.slow
 def test_all_variables_are_a_models_its_seeds_and_its_optimizers():
     inputs = keras.Input((1,))
     outputs = keras.layers.Dropout(0.5, seed=1)(keras.layers.Dense(1)(inputs))

@@ -72,6 +72,7 @@ def test_a_weight_acts_inside_the_compiled_step(
         np.testing.assert_allclose(log["loss"], total, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_gradient_feels_the_weight(distiller, batches):
     start = distiller.student.get_weights()
     moves = []

@@ -182,6 +182,7 @@ def test_the_teacher_is_a_variable_but_neither_trained_nor_saved(
     assert 3 * student <= numbers <= 3 * student + 20
 
 
+@pytest.mark.slow
 def test_a_frozen_embedding_stays(teacher, batches):
     distiller = make(teacher)
     positions = distiller.student.backbone.embeddings.position_embedding
@@ -318,6 +319,7 @@ def make_headless(tiny_config, **arguments):
     return distiller
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "micro_batches", [1, pytest.param(2, marks=pytest.mark.slow)]
 )

@@ -77,6 +77,7 @@ def test_the_update_is_the_same_whatever_the_split(
         np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_nothing_is_carried_over_the_border_of_an_epoch(tiny_config, batches):
     data = uneven(batches)
     whole, _ = train(tiny_config, data, 1, epochs=3)

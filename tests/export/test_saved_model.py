@@ -21,6 +21,7 @@ def deep(tmp_path_factory, tokenizer):
     return teacher, folder
 
 
+@pytest.mark.slow
 def test_every_depth_is_a_signature_of_one_artefact(deep):
     teacher, folder = deep
     inputs = {
@@ -45,6 +46,7 @@ def test_every_depth_is_a_signature_of_one_artefact(deep):
     assert np.abs(found["depth_2"] - found["depth_3"]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_the_depths_share_their_weights(deep):
     """On disk too: no more numbers than the deepest has."""
     teacher, folder = deep
@@ -96,6 +98,7 @@ def test_the_command_line_shows_readable_names(deep):
         assert name in done.stdout, name
 
 
+@pytest.mark.slow
 def test_two_plans_of_one_depth_are_refused(deep, tokenizer, tmp_path):
     teacher, _ = deep
     with pytest.raises(ValueError, match="`depths` must be of different"):

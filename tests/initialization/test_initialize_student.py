@@ -67,6 +67,7 @@ def test_frozen_positions_stay_as_they_were_copied(
         assert (ours[name] != theirs[name]).any()
 
 
+@pytest.mark.slow
 def test_a_later_fit_and_a_recompile_keep_what_was_learned(teacher, batches):
     distiller = make(teacher)
     start = [kd.InitializeStudent("first")]

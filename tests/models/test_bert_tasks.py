@@ -173,6 +173,7 @@ def test_a_classifier_is_a_dense_layer_over_the_pooled_state(tiny_config):
     np.testing.assert_array_equal(seen["logits"], outputs["logits"])
 
 
+@pytest.mark.slow
 def test_a_classifier_learns_its_texts_and_is_saved(tiny_config, tmp_path):
     model = kd.BertClassifier(
         tiny_config, ["a", "b"], classifier_dropout=0.2, seed=0

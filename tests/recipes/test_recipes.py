@@ -59,6 +59,7 @@ def student_run(tmp_path_factory, corpus, teacher_run):
     return folder
 
 
+@pytest.mark.slow
 def test_train_teacher_leaves_a_run(teacher_run):
     metrics = json.loads((teacher_run / "metrics.json").read_text())
     assert set(metrics) == {"unigram", "teacher"}
@@ -69,6 +70,7 @@ def test_train_teacher_leaves_a_run(teacher_run):
     assert teacher.config.layer_drop == 0.2
 
 
+@pytest.mark.slow
 def test_distill_masked_lm_leaves_a_run(student_run, teacher_run):
     metrics = json.loads((student_run / "metrics.json").read_text())
     assert set(metrics) == {"unigram", "teacher", "student"}
@@ -84,6 +86,7 @@ def test_distill_masked_lm_leaves_a_run(student_run, teacher_run):
     assert (frozen[0] == frozen[1]).all()
 
 
+@pytest.mark.slow
 def test_evaluate_student_compares_runs(student_run, teacher_run, corpus):
     results = evaluate_student.main(
         evaluate_student.Config(
@@ -266,6 +269,7 @@ def test_export_student_gives_several_depths(teacher_run, tmp_path):
     assert type(again) is kd.BertMaskedLM
 
 
+@pytest.mark.slow
 def test_export_student_says_what_is_wrong(student_run, tmp_path):
     config = export_student.Config(run=str(student_run), to=str(tmp_path))
     for changes, message in (
@@ -322,6 +326,7 @@ def test_shrink_encoder_leaves_a_smaller_folder(
     assert (tmp_path / "run" / "first" / "history.csv").exists()
 
 
+@pytest.mark.slow
 def test_shrink_encoder_says_what_is_wrong(encoder_folder, corpus, tmp_path):
     config = shrink_encoder.Config(
         encoder=str(encoder_folder),
@@ -340,6 +345,7 @@ def test_shrink_encoder_says_what_is_wrong(encoder_folder, corpus, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_export_student_exports_a_run(student_run):
     export_student.main(export_student.Config(run=str(student_run)))
     assert (student_run / "export" / "saved_model" / "saved_model.pb").exists()
@@ -347,6 +353,7 @@ def test_export_student_exports_a_run(student_run):
         export_student.main(export_student.Config(run=str(student_run)))
 
 
+@pytest.mark.slow
 def test_a_block_longer_than_the_teachers_positions_is_refused(
     teacher_run, corpus, tmp_path
 ):
@@ -361,6 +368,7 @@ def test_a_block_longer_than_the_teachers_positions_is_refused(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_wrong_plan_ends_before_anything_is_written(
     teacher_run, corpus, tmp_path
 ):
