@@ -11,6 +11,7 @@ Commands with time, hardware and results: recipes/README.md.
 import dataclasses
 import functools
 import pathlib
+import sys
 from typing import Literal
 
 import keras_kd as kd
@@ -53,7 +54,10 @@ class Config:
         vocabulary_size: Tokens of a trained vocabulary.
         preset: Size of the teacher: tiny, mini, small, medium, base.
         num_layers: Layers, where other than the preset's.
-        layer_drop: Probability of skipping each layer at a step.
+        layer_drop: Probability of skipping a layer at a step, the highest.
+        layer_drop_law: How it differs by depth: as keras_kd.LAWS says.
+        layer_drop_pin_first: Never skip the first layer.
+        layer_drop_pin_last: Never skip the last layer.
         dropout: Dropout in embeddings, attention and blocks.
         initializer_range: Standard deviation weights start with; BERT's is
             0.02, narrow models learn a little faster from more.
@@ -89,6 +93,9 @@ class Config:
     preset: str = "mini"
     num_layers: int | None = None
     layer_drop: float = 0.2
+    layer_drop_law: Literal[tuple(kd.LAWS)] = "constant"
+    layer_drop_pin_first: bool = False
+    layer_drop_pin_last: bool = False
     dropout: float = 0.0
     initializer_range: float = 0.03
     sinusoidal_positions: bool = True
@@ -129,13 +136,14 @@ def main(config):
         kd.BertConfig.from_preset,
         config.preset,
         max_sequence_length=config.block_length,
-        layer_drop=config.layer_drop,
         dropout=config.dropout,
         initializer_range=config.initializer_range,
         sinusoidal_positions=config.sinusoidal_positions,
         **size,
     )
-    shape(config.vocabulary_size)  # a wrong field ends the program here
+    shape = functools.partial(
+        shape, layer_drop=layer_drop_of(config, shape(config.vocabulary_size))
+    )
     folder = pathlib.Path(config.run)
     with new_run_folder(config) as beside:
         if (beside / "vocab.txt").exists():  # a run that is gone on with
@@ -171,6 +179,44 @@ def main(config):
     results = kd.compare(results, title="held-out text, fixed masks")
     write_json(folder / "metrics.json", results)
     return results
+
+
+def layer_drop_of(config, shape):
+    """The rate of each layer by its law, said in words.
+
+    Args:
+        config: `Config`.
+        shape: `kd.BertConfig` without LayerDrop.
+    """
+    depth = shape.num_layers
+    try:
+        rates = kd.layer_drop_rates(
+            config.layer_drop_law,
+            depth,
+            config.layer_drop,
+            pin_first=config.layer_drop_pin_first,
+            pin_last=config.layer_drop_pin_last,
+        )
+    except ValueError as error:
+        sys.exit(f"`--layer-drop`: {error}")
+    if not any(rates):
+        return 0.0
+    kept = max(1, depth // 2)
+    print(
+        f"LayerDrop: {kd.expected_depth(rates):.1f} of {depth} layers a step. "
+        f"A student of {kept}: a constant rate of "
+        f"{kd.suggested_rate(depth, kept):.2f} has so many; with these rates "
+        "one step in "
+        f"{1 / max(1e-9, every_other_probability(rates, kept)):,.0f} has just "
+        "every other layer."
+    )
+    return config.layer_drop if len(set(rates)) == 1 else rates
+
+
+def every_other_probability(rates, kept):
+    """How likely a step has the layers of the plan every_other alone."""
+    layers = kd.choose_layers("every_other", len(rates), kept)
+    return kd.subset_probability(layers, rates)
 
 
 if __name__ == "__main__":

@@ -61,8 +61,8 @@ class Schedule(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            value = next(iter(self.variables()))
-            logs[self.name] = float(ops.convert_to_numpy(value))
+            values = map(ops.convert_to_numpy, self.variables())
+            logs[self.name] = max(float(value) for value in values)
 
 
 class ScheduleLossWeight(Schedule):
@@ -123,9 +123,14 @@ class ScheduleLayerDrop(Schedule):
     """Moves the rate of all of a model's LayerDrop layers.
 
     Of the model that is fitted; where that is a `Distiller`, of its student.
+    Constant, warmed up, decayed by a cosine or a line: any schedule of Keras's
+    is one. Progressive, as in PLD: from 0 to more, with `relative` on rates of
+    the linear law (Zhang & He, 2020, https://arxiv.org/abs/2010.13369).
 
     Args:
         schedule: Function of an int step to a float in [0, 1).
+        relative: Bool. Whether that is a share, in [0, 1], of the rate that
+            each layer has by the config, where these differ.
 
     Raises:
         ValueError: On `fit`, if the model has no LayerDrop, or when the
@@ -135,19 +140,36 @@ class ScheduleLayerDrop(Schedule):
     name = "layer_drop"
     expected = "a rate in [0, 1)"
 
-    def variables(self):
+    def __init__(self, schedule, relative=False):
+        super().__init__(schedule)
+        self.relative = relative
+        if relative:
+            self.expected = "a share in [0, 1]"
+
+    def assign(self):
+        super().assign()
+        if self.relative:
+            rates = self.backbone().config.layer_drop_rates
+            for variable, rate in zip(self.variables(), rates, strict=True):
+                variable.assign(variable * rate)
+
+    def backbone(self):
+        """What holds the LayerDrop layers."""
         model = getattr(self.model, "student", self.model)
-        backbone = getattr(model, "backbone", model)
+        return getattr(model, "backbone", model)
+
+    def variables(self):
+        backbone = self.backbone()
         layers = getattr(backbone, "layer_drops", None)
         if not layers:
             raise ValueError(
                 "`ScheduleLayerDrop` needs a model with LayerDrop: a config "
-                f"with `layer_drop` above 0. Received: {model.name}"
+                f"with `layer_drop` above 0. Received: {backbone.name}"
             )
         return [layer.rate for layer in layers]
 
     def allowed(self, value):
-        return 0 <= value < 1
+        return 0 <= value < 1 or (self.relative and value == 1)
 
 
 def _find(named, term):

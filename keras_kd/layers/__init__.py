@@ -6,14 +6,26 @@ Backend-neutral: `keras.ops` only.
 from keras_kd.layers.embeddings import BertEmbeddings
 from keras_kd.layers.encoder_layer import OBSERVABLE, EncoderLayer
 from keras_kd.layers.layer_drop import LayerDrop
+from keras_kd.layers.layer_drop_laws import (
+    LAWS,
+    expected_depth,
+    layer_drop_rates,
+    subset_probability,
+    suggested_rate,
+)
 from keras_kd.layers.masked_lm_head import MaskedLMHead
 from keras_kd.layers.mean_pooling import MeanPooling
 
 __all__ = [
+    "LAWS",
     "OBSERVABLE",
     "BertEmbeddings",
     "EncoderLayer",
     "LayerDrop",
     "MaskedLMHead",
     "MeanPooling",
+    "expected_depth",
+    "layer_drop_rates",
+    "subset_probability",
+    "suggested_rate",
 ]

@@ -8,14 +8,15 @@ from keras import ops
 class LayerDrop(keras.layers.Wrapper):
     """Skips the wrapped layer at random during training.
 
-    One coin for the whole batch at each step, no rescaling; inference keeps
-    the layer. A skipped layer costs nothing, forward or backward, with
-    `jit_compile` on and off: it stands in a branch that is not taken, and
-    all randomness is drawn outside of the branch. This needs batches of one
-    static shape, as `keras_kd.masked_lm_batches` makes them of running text;
-    where B or T is unknown when the step is traced (XLA cannot differentiate
-    such a branch) the layer is computed and its output not taken: as right,
-    not as cheap.
+    One coin for the whole batch at each step, no rescaling, unless told
+    otherwise; inference keeps the layer. A skipped layer costs nothing,
+    forward or backward, with `jit_compile` on and off: it stands in a branch
+    that is not taken, and all randomness is drawn outside of the branch. This
+    needs batches of one static shape, as `keras_kd.masked_lm_batches` makes
+    them of running text; where B or T is unknown when the step is traced (XLA
+    cannot differentiate such a branch) the layer is computed and its output
+    not taken: as right, not as cheap. The same is so with a coin for each
+    sequence.
 
     In a compiled step a skipped layer's gradient is exactly zero, so an
     optimizer with momentum (Adam, Muon) still moves its weights by what it
@@ -30,6 +31,9 @@ class LayerDrop(keras.layers.Wrapper):
             variable: `layer_drop.rate.assign(...)` acts inside a step that
             is already compiled.
         seed: Int or None. Seed of the coin.
+        per_sequence: Bool. Whether each sequence of a batch has its own coin.
+        rescale: Bool. Whether what a kept layer adds is divided by 1 - `rate`
+            in training, so that it is the inference's on average.
 
     Call arguments:
         x: Hidden states, (B, T, D).
@@ -42,11 +46,21 @@ class LayerDrop(keras.layers.Wrapper):
         ValueError: If `rate` is not in [0, 1).
     """
 
-    def __init__(self, layer, rate, seed=None, **kwargs):
+    def __init__(
+        self,
+        layer,
+        rate,
+        seed=None,
+        per_sequence=False,
+        rescale=False,
+        **kwargs,
+    ):
         super().__init__(layer, **kwargs)
         if not 0 <= rate < 1:
             raise ValueError(f"`rate` must be in [0, 1). Received: {rate}")
         self.seed = seed
+        self.per_sequence = per_sequence
+        self.rescale = rescale
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.rate = self.add_weight(
             name="rate",
@@ -67,19 +81,24 @@ class LayerDrop(keras.layers.Wrapper):
         if not training:
             return self.layer(x, padding_mask=padding_mask, training=False)
         # A Keras op: Python's `random` would freeze at its first traced value.
+        shape = (ops.shape(x)[0], 1, 1) if self.per_sequence else ()
         coin = keras.random.uniform(
-            (), dtype="float32", seed=self.seed_generator
+            shape, dtype="float32", seed=self.seed_generator
         )
         drawn = {}
         if hasattr(self.layer, "draw_dropout_seeds"):
             drawn["dropout_seeds"] = self.layer.draw_dropout_seeds()
 
         def keep():
-            return self.layer(
+            kept = self.layer(
                 x, padding_mask=padding_mask, training=True, **drawn
             )
+            if not self.rescale:
+                return kept
+            share = ops.cast(1.0 - self.rate, kept.dtype)
+            return x + (kept - x) / share
 
-        if None in x.shape:
+        if self.per_sequence or None in x.shape:
             return ops.where(coin < self.rate, x, keep())
         return ops.cond(coin < self.rate, lambda: x, keep)
 
@@ -89,4 +108,10 @@ class LayerDrop(keras.layers.Wrapper):
     def get_config(self):
         # The rate in force, which a schedule may have moved.
         rate = float(ops.convert_to_numpy(self.rate))
-        return {**super().get_config(), "rate": rate, "seed": self.seed}
+        return {
+            **super().get_config(),
+            "rate": rate,
+            "seed": self.seed,
+            "per_sequence": self.per_sequence,
+            "rescale": self.rescale,
+        }

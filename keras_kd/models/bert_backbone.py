@@ -174,7 +174,7 @@ class ObservingModel(SharingModel):
     """What `EncoderModel.observing` makes."""
 
     def call(self, inputs, training=None, mask=None):
-        if training and self.config.layer_drop > 0:
+        if training and any(self.config.layer_drop_rates):
             raise ValueError(
                 "A model that is observed in training must have "
                 "`config.layer_drop` 0: a skipped layer has nothing to show. "
@@ -239,12 +239,14 @@ class BertBackbone(EncoderModel):
             for index in range(config.num_layers)
         ]
         layer_drops = []
-        if config.layer_drop > 0:
+        if any(config.layer_drop_rates):
             layer_drops = [
                 LayerDrop(
                     layer,
-                    config.layer_drop,
+                    config.layer_drop_rates[index],
                     seed=seeds[3 + 2 * index],
+                    per_sequence=config.layer_drop_per_sequence,
+                    rescale=config.layer_drop_rescale,
                     dtype=dtype,
                     name=f"layer_drop_{index}",
                 )

@@ -20,8 +20,12 @@ class BertConfig:
             block outputs.
         attention_dropout: Float in [0, 1), of the attention scores; None for
             `dropout`.
-        layer_drop: Float in [0, 1). Probability of skipping a layer in
-            training (Fan et al., 2019); 0 for none.
+        layer_drop: Float in [0, 1), or L of them. Probability of skipping
+            each layer in training (Fan et al., 2019), as
+            `layer_drop_rates` gives; 0 for none.
+        layer_drop_per_sequence: Bool. Whether layers are skipped for each
+            sequence of a batch, which saves no time, not for all.
+        layer_drop_rescale: Bool. Whether kept layers add the more for it.
         activation: Str. Keras activation; "gelu" is the exact (erf) one, and
             "gelu_tanh" its approximation (Google's BERT).
         layer_norm_epsilon: Float.
@@ -49,7 +53,9 @@ class BertConfig:
     num_segments: int = 2
     dropout: float = 0.1
     attention_dropout: float | None = None
-    layer_drop: float = 0.0
+    layer_drop: float | tuple[float, ...] = 0.0
+    layer_drop_per_sequence: bool = False
+    layer_drop_rescale: bool = False
     activation: str = "gelu"
     layer_norm_epsilon: float = 1e-12
     initializer_range: float = 0.02
@@ -86,12 +92,27 @@ class BertConfig:
                 "`num_heads` must divide `hidden_dim`. Received: "
                 f"num_heads={self.num_heads}, hidden_dim={self.hidden_dim}"
             )
-        for name in ("dropout", "attention_dropout", "layer_drop"):
+        for name in ("dropout", "attention_dropout"):
             if not 0 <= (getattr(self, name) or 0) < 1:
                 raise ValueError(
                     f"`{name}` must be in [0, 1). "
                     f"Received: {getattr(self, name)}"
                 )
+        if not isinstance(self.layer_drop, (int, float)):
+            object.__setattr__(self, "layer_drop", tuple(self.layer_drop))
+        rates = self.layer_drop_rates
+        if len(rates) != self.num_layers or not all(0 <= r < 1 for r in rates):
+            raise ValueError(
+                "`layer_drop` must be in [0, 1), one number or one for each of "
+                f"{self.num_layers} layers. Received: {self.layer_drop}"
+            )
+
+    @property
+    def layer_drop_rates(self):
+        """`layer_drop` of each layer, a tuple of L floats."""
+        if isinstance(self.layer_drop, tuple):
+            return self.layer_drop
+        return (self.layer_drop,) * self.num_layers
 
     @classmethod
     def from_preset(cls, preset, vocabulary_size, **changes):

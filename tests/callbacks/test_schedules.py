@@ -103,6 +103,32 @@ def test_layer_drop_moves_in_student_and_in_plain_model(distiller, batches):
         assert float(keras.ops.convert_to_numpy(layer.rate)) == 0.5
 
 
+def test_layer_drop_may_be_a_share_of_each_layers_rate(tiny_config):
+    """Progressive: the linear law, from none to all of it."""
+    rates = kd.layer_drop_rates("linear", 3, 0.4)
+    config = tiny_config.with_layers(3, layer_drop=rates)
+    model = kd.BertMaskedLM(config, seed=0)
+    model.compile("sgd")
+    drop = kd.ScheduleLayerDrop(
+        keras.optimizers.schedules.PolynomialDecay(0.0, 10, 1.0), relative=True
+    )
+    drop.set_model(model)
+    for step, share in ((0, 0.0), (5, 0.5), (10, 1.0), (20, 1.0)):
+        model.optimizer.iterations.assign(step)
+        drop.assign()
+        found = [
+            float(v) for v in map(keras.ops.convert_to_numpy, drop.variables())
+        ]
+        np.testing.assert_allclose(found, share * np.array(rates), atol=1e-6)
+    logs = {}
+    drop.on_epoch_end(0, logs)
+    assert logs["layer_drop"] == pytest.approx(0.4)
+    wrong = kd.ScheduleLayerDrop(lambda step: 1.1, relative=True)
+    wrong.set_model(model)
+    with pytest.raises(ValueError, match=r"a share in \[0, 1\]"):
+        wrong.assign()
+
+
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [

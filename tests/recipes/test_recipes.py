@@ -498,3 +498,23 @@ def test_study_rows_states_means_and_intervals_of_distances():
 def test_study_rows_wants_more_than_one_seed():
     with pytest.raises(SystemExit, match="2 to 8 of them"):
         study_rows.main(study_rows.Config(seeds=(0,)))
+
+
+def test_a_teachers_layer_drop_follows_its_law(capsys):
+    shape = kd.BertConfig.from_preset("mini", 100)  # 4 layers
+    config = train_teacher.Config(layer_drop=0.6, layer_drop_law="linear")
+    rates = train_teacher.layer_drop_of(config, shape)
+    np.testing.assert_allclose(rates, [0, 0.2, 0.4, 0.6], atol=1e-9)
+    printed = capsys.readouterr().out
+    assert "2.8 of 4 layers a step" in printed
+    # Layers 0 and 2 alone: 1 * 0.2 * 0.6 * 0.6, one step in 13.9.
+    assert "a constant rate of 0.50" in printed
+    assert "one step in 14 has" in printed
+    plain = dataclasses.replace(config, layer_drop_law="constant")
+    assert train_teacher.layer_drop_of(plain, shape) == 0.6
+    none = dataclasses.replace(plain, layer_drop=0.0)
+    assert train_teacher.layer_drop_of(none, shape) == 0.0
+    with pytest.raises(SystemExit, match="`--layer-drop`.*Received: 1.5"):
+        train_teacher.layer_drop_of(
+            dataclasses.replace(config, layer_drop=1.5), shape
+        )
