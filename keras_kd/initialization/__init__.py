@@ -9,13 +9,23 @@ from keras_kd.initialization.plans import (
     choose_layers,
     make_plan,
 )
+from keras_kd.initialization.search import (
+    block_influence,
+    scout,
+    search_layers,
+)
+from keras_kd.initialization.subnetworks import evaluate_subnetworks
 
 __all__ = [
     "PLANS",
     "InitializationPlan",
     "InitializeStudent",
     "Source",
+    "block_influence",
     "choose_layers",
+    "evaluate_subnetworks",
     "extract_student",
     "make_plan",
+    "scout",
+    "search_layers",
 ]
