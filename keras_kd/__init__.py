@@ -87,7 +87,10 @@ from keras_kd.evaluation import (
     compare,
     evaluate,
     evaluate_similarity,
+    PairedDifference,
     evaluate_unigram,
+    holm,
+    paired_difference,
 )
 from keras_kd.export import export_student
 from keras_kd.runtime import choose_jit_compile, choose_precision, doctor
@@ -160,6 +163,9 @@ __all__ = [
     "evaluate",
     "evaluate_similarity",
     "evaluate_unigram",
+    "PairedDifference",
+    "paired_difference",
+    "holm",
     "export_student",
     "choose_jit_compile",
     "choose_precision",

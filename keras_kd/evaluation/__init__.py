@@ -2,6 +2,19 @@
 
 from keras_kd.evaluation.compare import compare
 from keras_kd.evaluation.evaluate import evaluate, evaluate_unigram
+from keras_kd.evaluation.paired_runs import (
+    PairedDifference,
+    holm,
+    paired_difference,
+)
 from keras_kd.evaluation.similarity import evaluate_similarity
 
-__all__ = ["compare", "evaluate", "evaluate_similarity", "evaluate_unigram"]
+__all__ = [
+    "PairedDifference",
+    "compare",
+    "evaluate",
+    "evaluate_similarity",
+    "evaluate_unigram",
+    "holm",
+    "paired_difference",
+]
