@@ -14,7 +14,10 @@ from keras_kd.initialization.search import (
     scout,
     search_layers,
 )
-from keras_kd.initialization.subnetworks import evaluate_subnetworks
+from keras_kd.initialization.subnetworks import (
+    choose_subsets,
+    evaluate_subnetworks,
+)
 
 __all__ = [
     "PLANS",
@@ -23,6 +26,7 @@ __all__ = [
     "Source",
     "block_influence",
     "choose_layers",
+    "choose_subsets",
     "evaluate_subnetworks",
     "extract_student",
     "make_plan",

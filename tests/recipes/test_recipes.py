@@ -8,6 +8,7 @@ import sys
 
 import keras_kd as kd
 import benchmark_layer_drop
+import benchmark_subnetworks
 import distill_masked_lm
 import evaluate_student
 import export_student
@@ -433,6 +434,15 @@ def test_the_benchmark_prints_a_ratio_for_both(capsys):
     ratios = benchmark_layer_drop.main(benchmark_layer_drop.Config(smoke=True))
     assert set(ratios) == {True, False}
     assert "LayerDrop 0.5 / without" in capsys.readouterr().out
+
+
+def test_subnetworks_together_and_alone_are_the_same(capsys):
+    report = benchmark_subnetworks.main(
+        benchmark_subnetworks.Config(smoke=True)
+    )
+    assert report["difference"] < 1e-6
+    assert min(report.values()) >= 0
+    assert "7 sub-networks" in capsys.readouterr().out
 
 
 @pytest.mark.slow
