@@ -38,6 +38,7 @@ def test_an_array_that_lies_elsewhere_is_assigned_too(monkeypatch):
     np.testing.assert_array_equal(variable, np.arange(7))
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_loaded_variable_trains_and_is_saved(monkeypatch, tmp_path, golden):
     import keras_kd as kd

@@ -242,6 +242,7 @@ def test_models_that_cannot_be_compared_are_refused(teacher, changes, message):
         kd.Distiller(teacher, student, renamed)
 
 
+@pytest.mark.slow
 def test_a_narrower_student_may_learn_without_hidden_states(teacher, batches):
     config = teacher.config.with_layers(1, hidden_dim=8, dropout=0.0)
     distiller = kd.Distiller(

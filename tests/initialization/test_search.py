@@ -123,6 +123,7 @@ def test_influence_is_one_minus_the_cosine_of_real_tokens(
     )
 
 
+@pytest.mark.slow
 def test_scouting_ranks_all_plans_on_other_batches(
     deep_teacher, batches, capsys
 ):

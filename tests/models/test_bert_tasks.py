@@ -57,6 +57,7 @@ def test_the_decoder_is_tied_and_named_once(tiny_config):
     )
 
 
+@pytest.mark.slow
 def test_a_saved_model_gives_the_same_logits_and_trains_on(
     tiny_config, batches, tmp_path
 ):

@@ -436,6 +436,7 @@ def test_the_benchmark_prints_a_ratio_for_both(capsys):
     assert "LayerDrop 0.5 / without" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_subnetworks_together_and_alone_are_the_same(capsys):
     report = benchmark_subnetworks.main(
         benchmark_subnetworks.Config(smoke=True)
