@@ -6,6 +6,8 @@ fits and resumed runs, to a number: Keras's learning-rate schedules are such.
 With `steps_per_execution` above 1 it is asked once an execution.
 """
 
+import itertools
+
 import keras
 from keras import ops
 
@@ -37,6 +39,10 @@ class Schedule(keras.callbacks.Callback):
             f"A schedule must define `variables()`. Received: {type(self)}"
         )
 
+    def shares(self):
+        """What each variable gets of the schedule's value: all of it."""
+        return itertools.repeat(1.0)
+
     def allowed(self, value):
         """Whether a variable may have this value."""
         return True
@@ -56,8 +62,10 @@ class Schedule(keras.callbacks.Callback):
                 f"`schedule` must give {self.expected} as {self.name}. "
                 f"Received: {value} at step {step}"
             )
-        for variable in self.variables():
-            variable.assign(value)
+        for variable, share in zip(
+            self.variables(), self.shares(), strict=False
+        ):
+            variable.assign(share * value)
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
@@ -146,12 +154,10 @@ class ScheduleLayerDrop(Schedule):
         if relative:
             self.expected = "a share in [0, 1]"
 
-    def assign(self):
-        super().assign()
+    def shares(self):
         if self.relative:
-            rates = self.backbone().config.layer_drop_rates
-            for variable, rate in zip(self.variables(), rates, strict=True):
-                variable.assign(variable * rate)
+            return self.backbone().config.layer_drop_rates
+        return super().shares()
 
     def backbone(self):
         """What holds the LayerDrop layers."""
