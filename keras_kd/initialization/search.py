@@ -39,10 +39,7 @@ def search_layers(
         ValueError: If k is not from 1 to L, or an argument out of range.
     """
     depth = teacher.config.num_layers
-    if not 1 <= num_layers <= depth:
-        raise ValueError(
-            f"`num_layers` must be from 1 to {depth}. Received: {num_layers}"
-        )
+    _check_num_layers(num_layers, depth)
     if not 0 <= robustness < float("inf"):
         raise ValueError(
             f"`robustness` must be 0 or more. Received: {robustness}"
@@ -51,23 +48,42 @@ def search_layers(
         raise ValueError(
             f"`beam_width` must be at least 1. Received: {beam_width}"
         )
-    known = {}
+    losses = Losses(teacher, batches, verbose)
+    return best_subset(losses, depth, num_layers, robustness, beam_width)
 
-    def best(subsets, number):
-        asked = set(subsets)
-        if robustness:
-            asked |= {less for subset in subsets for less in one_less(subset)}
-        new = asked - known.keys() - {()}
+
+class Losses:
+    """The masked cross-entropy of sub-networks, each measured once."""
+
+    def __init__(self, teacher, batches, verbose=0):
+        self.teacher = teacher
+        self.batches = batches
+        self.verbose = verbose
+        self.known = {}
+
+    def measure(self, subsets):
+        """Has them known, those that are new all together."""
+        new = set(subsets) - self.known.keys() - {()}
         if new:
             found = evaluate_subnetworks(
-                teacher, batches, subsets=new, verbose=verbose
+                self.teacher, self.batches, subsets=new, verbose=self.verbose
             )
-            known.update(
-                (s, v["masked_cross_entropy"]) for s, v in found.items()
-            )
+            for subset, values in found.items():
+                self.known[subset] = values["masked_cross_entropy"]
+
+
+def best_subset(losses, depth, num_layers, robustness=0.0, beam_width=None):
+    """The search of `search_layers`, over `Losses`."""
+
+    def best(subsets, number):
+        asked = list(subsets)
+        if robustness:
+            asked += [less for subset in subsets for less in one_less(subset)]
+        losses.measure(asked)
         return sorted(subsets, key=lambda s: (score(s), s))[:number]
 
     def score(subset):
+        known = losses.known
         less = [known[s] for s in one_less(subset) if s] if robustness else []
         return known[subset] + (robustness * np.mean(less) if less else 0.0)
 
@@ -155,12 +171,14 @@ def scout(teacher, num_layers, batches, report_batches=None, verbose=1):
                 f"report on the other. Received: {len(batches)}"
             )
         batches, report_batches = batches[::2], batches[1::2]
+    depth = teacher.config.num_layers
+    _check_num_layers(num_layers, depth)
+    losses = Losses(teacher, batches)
     layers = {
-        "searched": search_layers(teacher, num_layers, batches),
-        "robust": search_layers(teacher, num_layers, batches, robustness=1.0),
+        "searched": best_subset(losses, depth, num_layers),
+        "robust": best_subset(losses, depth, num_layers, robustness=1.0),
         "block_influence": most_influential(teacher, num_layers, batches),
     }
-    depth = teacher.config.num_layers
     names = ["first", "last", "every_other", "both_ends"]
     if depth == 12 and num_layers in HUGGING_FACE:
         names.append("hugging_face")
@@ -194,6 +212,13 @@ def print_scouted(table, console=None):
             f"{row['teacher_kl']:.3f}",
         )
     (console or Console()).print(printed)
+
+
+def _check_num_layers(num_layers, depth):
+    if not 1 <= num_layers <= depth:
+        raise ValueError(
+            f"`num_layers` must be from 1 to {depth}. Received: {num_layers}"
+        )
 
 
 def _arrays(part):
