@@ -10,24 +10,24 @@ from keras_kd.data import (
     MaskedLMMasking,
     MixedStore,
     TokenStore,
-    write_store_with_beam,
     WordPieceTokenizer,
     masked_lm_batches,
     read_documents,
     smoothed_token_probs,
     token_batches,
+    write_store_with_beam,
 )
 from keras_kd.layers import (
+    LAWS,
     BertEmbeddings,
     EncoderLayer,
-    LAWS,
     LayerDrop,
+    MaskedLMHead,
+    MeanPooling,
     expected_depth,
     layer_drop_rates,
     subset_probability,
     suggested_rate,
-    MaskedLMHead,
-    MeanPooling,
 )
 from keras_kd.models import (
     PRESETS,
@@ -85,10 +85,10 @@ from keras_kd.callbacks import (
 )
 from keras_kd.metrics import Perplexity, TeacherAgreement
 from keras_kd.evaluation import (
+    PairedDifference,
     compare,
     evaluate,
     evaluate_similarity,
-    PairedDifference,
     evaluate_unigram,
     holm,
     paired_difference,

@@ -95,7 +95,7 @@ def main(config):
     return rounds, memory
 
 
-MAINS = ("worker", "times", "rounds")
+NOT_A_WORKERS = ("worker", "times", "rounds")
 
 
 def flags_of(config):
@@ -103,10 +103,7 @@ def flags_of(config):
     flags = []
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if (
-            field.name in ("worker", "times", "rounds")
-            or value == field.default
-        ):
+        if field.name in NOT_A_WORKERS or value == field.default:
             continue
         flags += [f"--{field.name.replace('_', '-')}", str(value)]
     return flags

@@ -76,14 +76,13 @@ def main(config):
         sys.exit(f"`--corpus`: {error}")
     train = Watched(train, "words")
     tokenizer = make_tokenizer(config, folder, train)
-    totals = {"train": train.number or None}
     report = {}
-    for name, documents in (
-        ("train", train.documents),
-        ("held_out", held_out),
+    for name, documents, total in (
+        ("train", train.documents, train.number or None),
+        ("held_out", held_out, None),
     ):
         if config.beam is None:
-            documents = Watched(documents, name, totals.get(name))
+            documents = Watched(documents, name, total)
         kept = kd.DocumentFilter(
             documents,
             config.shortest,

@@ -99,9 +99,7 @@ def lined(documents, tokenizer, block_length, tokens_at_once):
     """
     lengths = bucket_lengths(block_length)
     lines, tokens, done = [], 0, 0
-    counts = (
-        collections.deque()
-    )  # of the lines of the documents that are being tokenised
+    counts = collections.deque()  # lines of each document on its way
 
     def all_lines():
         for document in documents:
