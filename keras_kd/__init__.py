@@ -63,7 +63,7 @@ from keras_kd.optimizers import (
     SkipNonFinite,
     distilbert_optimizer,
 )
-from keras_kd.distiller import Distiller
+from keras_kd.distiller import Distiller, SelfDistiller
 from keras_kd.initialization import (
     PLANS,
     InitializationPlan,
@@ -144,6 +144,7 @@ __all__ = [
     "SkipNonFinite",
     "distilbert_optimizer",
     "Distiller",
+    "SelfDistiller",
     "PLANS",
     "InitializationPlan",
     "InitializeStudent",

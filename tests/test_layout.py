@@ -17,7 +17,7 @@ ARROWS = {
     "models": {"layers"},
     "checkpoints": {"layers", "models", "data", "runtime", "whole_folder"},
     "losses": {"runtime"},
-    "distiller": {"losses", "runtime"},
+    "distiller": {"layers", "losses", "runtime"},
     "optimizers": set(),
     "callbacks": {"file_digest"},
     "metrics": set(),

@@ -5,7 +5,7 @@ Backend-neutral: `keras.ops` only.
 
 from keras_kd.layers.embeddings import BertEmbeddings
 from keras_kd.layers.encoder_layer import OBSERVABLE, EncoderLayer
-from keras_kd.layers.layer_drop import LayerDrop
+from keras_kd.layers.layer_drop import LayerDrop, run_unless
 from keras_kd.layers.layer_drop_laws import (
     LAWS,
     expected_depth,
@@ -26,6 +26,7 @@ __all__ = [
     "MeanPooling",
     "expected_depth",
     "layer_drop_rates",
+    "run_unless",
     "subset_probability",
     "suggested_rate",
 ]

@@ -98,9 +98,7 @@ class LayerDrop(keras.layers.Wrapper):
             share = ops.cast(1.0 - self.rate, kept.dtype)
             return x + (kept - x) / share
 
-        if self.per_sequence or None in x.shape:
-            return ops.where(coin < self.rate, x, keep())
-        return ops.cond(coin < self.rate, lambda: x, keep)
+        return run_unless(coin < self.rate, keep, x)
 
     def compute_output_shape(self, x_shape, padding_mask_shape=None):
         return x_shape
@@ -115,3 +113,20 @@ class LayerDrop(keras.layers.Wrapper):
             "per_sequence": self.per_sequence,
             "rescale": self.rescale,
         }
+
+
+def run_unless(skipped, run, x):
+    """`run()`, or `x` where that is skipped; then, if it can be, at no cost.
+
+    Args:
+        skipped: Bool tensor, () or (B, 1, 1).
+        run: Function without arguments that makes of `x` a tensor of its
+            shape, all randomness drawn beforehand.
+        x: (B, T, D).
+
+    Returns:
+        (B, T, D).
+    """
+    if len(skipped.shape) > 0 or None in x.shape:
+        return ops.where(skipped, x, run())
+    return ops.cond(skipped, lambda: x, run)

@@ -37,6 +37,14 @@ class EncoderModel(keras.Model):
         return None  # `call` checks, after filling in
 
     def call(self, inputs, training=None, mask=None):
+        return super().call(self.fill_inputs(inputs), training, mask)
+
+    def fill_inputs(self, inputs):
+        """The inputs this model has, those of segments filled in.
+
+        Raises:
+            ValueError: If others are missing.
+        """
         names = [tensor.name for tensor in self.inputs]
         if "segment_ids" in names and "segment_ids" not in inputs:
             zeros = keras.ops.zeros_like(inputs["token_ids"])
@@ -46,8 +54,7 @@ class EncoderModel(keras.Model):
             raise ValueError(
                 f"`inputs` must hold {names}. Received: {sorted(inputs)}"
             )
-        inputs = {name: inputs[name] for name in names}
-        return super().call(inputs, training, mask)
+        return {name: inputs[name] for name in names}
 
     def observing(self, names):
         """This model, showing the inside of its encoder layers too.
@@ -97,6 +104,19 @@ class EncoderModel(keras.Model):
         Raises:
             ValueError: If there is no such layer, or they are out of order.
         """
+        layers = self.check_layers(layers)
+        inputs, outputs = self.connect_layers(layers)
+        name = f"{self.name}_{'_'.join(map(str, layers))}"
+        model = SharingModel(inputs, outputs, name=name)
+        model.config = self.config.with_layers(len(layers))
+        return model
+
+    def check_layers(self, layers):
+        """The indices of encoder layers, as a tuple.
+
+        Raises:
+            ValueError: If there is no such layer, or they are out of order.
+        """
         layers = tuple(layers)
         depth = self.config.num_layers
         in_order = layers and list(layers) == sorted(set(layers))
@@ -105,11 +125,7 @@ class EncoderModel(keras.Model):
                 "`layers` must be different encoder layers from 0 to "
                 f"{depth - 1}, in their order. Received: {layers}"
             )
-        inputs, outputs = self.connect_layers(layers)
-        name = f"{self.name}_{'_'.join(map(str, layers))}"
-        model = SharingModel(inputs, outputs, name=name)
-        model.config = self.config.with_layers(len(layers))
-        return model
+        return layers
 
     def of_shape(self, config, seed=None):
         """A new model of this kind, but of the shape in `config`."""
