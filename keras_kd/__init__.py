@@ -80,6 +80,7 @@ from keras_kd.initialization import (
 from keras_kd.callbacks import (
     ResumableRun,
     ScheduleLayerDrop,
+    ScheduleLearningRate,
     ScheduleLossWeight,
     ScheduleTemperature,
 )
@@ -158,6 +159,7 @@ __all__ = [
     "make_plan",
     "ResumableRun",
     "ScheduleLayerDrop",
+    "ScheduleLearningRate",
     "ScheduleLossWeight",
     "ScheduleTemperature",
     "Perplexity",

@@ -3,6 +3,7 @@
 from keras_kd.callbacks.resumable_run import ResumableRun
 from keras_kd.callbacks.schedules import (
     ScheduleLayerDrop,
+    ScheduleLearningRate,
     ScheduleLossWeight,
     ScheduleTemperature,
 )
@@ -10,6 +11,7 @@ from keras_kd.callbacks.schedules import (
 __all__ = [
     "ResumableRun",
     "ScheduleLayerDrop",
+    "ScheduleLearningRate",
     "ScheduleLossWeight",
     "ScheduleTemperature",
 ]

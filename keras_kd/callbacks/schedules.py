@@ -73,6 +73,40 @@ class Schedule(keras.callbacks.Callback):
             logs[self.name] = max(float(value) for value in values)
 
 
+class ScheduleLearningRate(Schedule):
+    """Moves an optimizer's learning rate, step by step.
+
+    For a model that is fitted several times by other rates and not compiled
+    anew: a schedule that is handed to an optimizer cannot be changed, and
+    Keras's `LearningRateScheduler` goes by epochs.
+
+    Args:
+        schedule: Function of an int step to a float >= 0.
+
+    Raises:
+        ValueError: On `fit`, if the optimizer has a schedule of its own, or
+            when this one gives a rate below 0 or not finite.
+    """
+
+    name = "learning_rate"
+    expected = "a finite number of 0 or more"
+
+    def variables(self):
+        optimizer = self.model.optimizer
+        while hasattr(optimizer, "inner_optimizer"):
+            optimizer = optimizer.inner_optimizer
+        rate = optimizer._learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            raise ValueError(
+                "`ScheduleLearningRate` needs an optimizer made with a number "
+                f"as `learning_rate`. Received: {type(rate).__name__}"
+            )
+        return [rate]
+
+    def allowed(self, value):
+        return 0 <= value < float("inf")
+
+
 class ScheduleLossWeight(Schedule):
     """Moves the weight of one term of a `Distiller`.
 
