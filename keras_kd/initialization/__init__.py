@@ -1,13 +1,20 @@
 """What a student starts from: plans, extraction, and the callback."""
 
+from keras_kd.initialization.compensation import COMPENSATIONS, compensate
 from keras_kd.initialization.extraction import extract_student
 from keras_kd.initialization.initialize_student import InitializeStudent
+from keras_kd.initialization.make_plan import make_plan
+from keras_kd.initialization.narrowing import narrow_plan
 from keras_kd.initialization.plans import (
     PLANS,
+    SEARCHED_PLANS,
+    Fitted,
     InitializationPlan,
+    Mean,
+    Scaled,
+    Selected,
     Source,
     choose_layers,
-    make_plan,
 )
 from keras_kd.initialization.search import (
     block_influence,
@@ -20,16 +27,24 @@ from keras_kd.initialization.subnetworks import (
 )
 
 __all__ = [
+    "COMPENSATIONS",
     "PLANS",
+    "SEARCHED_PLANS",
+    "Fitted",
     "InitializationPlan",
     "InitializeStudent",
+    "Mean",
+    "Scaled",
+    "Selected",
     "Source",
     "block_influence",
     "choose_layers",
     "choose_subsets",
+    "compensate",
     "evaluate_subnetworks",
     "extract_student",
     "make_plan",
+    "narrow_plan",
     "scout",
     "search_layers",
 ]

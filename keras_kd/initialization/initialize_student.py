@@ -1,7 +1,8 @@
 """The callback that starts a student from its teacher."""
 
 import keras
-from keras_kd.initialization.plans import make_plan
+from keras_kd.initialization.compensation import compensate
+from keras_kd.initialization.make_plan import make_plan
 
 
 class InitializeStudent(keras.callbacks.Callback):
@@ -16,16 +17,22 @@ class InitializeStudent(keras.callbacks.Callback):
     Args:
         plan: Name in `PLANS`, teacher layer indices, or an
             `InitializationPlan`.
+        batches: Held-out batches with fixed masks, for the plans whose layers
+            text chooses, and to compensate by; report the student on others.
+        compensation: How kept layers make up for those taken away, as
+            `compensate` says, or None.
         verbose: 1 prints the plan's table, 0 nothing.
 
     Raises:
-        ValueError: On `fit`, before the first step, as `make_plan`; if the
-            model is not a `Distiller`.
+        ValueError: On `fit`, before the first step, as `make_plan` and
+            `compensate`; if the model is not a `Distiller`.
     """
 
-    def __init__(self, plan, verbose=0):
+    def __init__(self, plan, batches=None, compensation=None, verbose=0):
         super().__init__()
         self.plan = plan
+        self.batches = batches
+        self.compensation = compensation
         self.verbose = verbose
 
     def on_train_begin(self, logs=None):
@@ -41,7 +48,9 @@ class InitializeStudent(keras.callbacks.Callback):
         teacher, student = distiller.teacher, distiller.student
         plan = self.plan
         if not hasattr(plan, "apply"):
-            plan = make_plan(plan, teacher, student)
+            plan = make_plan(plan, teacher, student, self.batches)
+        if self.compensation is not None:
+            plan = compensate(plan, teacher, self.batches, self.compensation)
         plan.apply(teacher, student)
         distiller.student_initialized.assign(1)
         if self.verbose:

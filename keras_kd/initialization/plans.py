@@ -32,7 +32,12 @@ PLANS = {
     "every_other": "layer floor(i L / k) for student layer i",
     "both_ends": "layer round(i (L-1) / (k-1)): first, last, even between",
     "hugging_face": "the choice of Hugging Face's scripts, 12-layer teachers",
+    "searched": "the layers that do best on held-out text by themselves",
+    "robust": "the same, and with one of them lost too",
+    "block_influence": "the layers that change their input most",
 }
+# Those whose layers held-out text chooses.
+SEARCHED_PLANS = ("searched", "robust", "block_influence")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +54,11 @@ class Source:
     name: str
     rows: int | None = None
     add_row: tuple[str, int] | None = None
+
+    @property
+    def names(self):
+        """Teacher variables that are read."""
+        return [self.name, *([self.add_row[0]] if self.add_row else [])]
 
     def value(self, variables):
         """The array, from the teacher's `named_variables()`."""
@@ -67,6 +77,117 @@ class Source:
 
 
 @dataclasses.dataclass(frozen=True)
+class Scaled:
+    """A teacher variable times a number.
+
+    Args:
+        name: Str. Teacher variable.
+        factor: Float.
+    """
+
+    name: str
+    factor: float
+
+    @property
+    def names(self):
+        """Teacher variables that are read."""
+        return [self.name]
+
+    def value(self, variables):
+        """The array, from the teacher's `named_variables()`."""
+        return ops.convert_to_numpy(variables[self.name]) * self.factor
+
+    def __str__(self):
+        return f"{self.factor:.4g} · {self.name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Selected:
+    """Some rows, columns, of a teacher variable.
+
+    Args:
+        name: Str. Teacher variable.
+        indices: Tuple, for each axis the indices that are kept, or None for
+            all of them.
+        add_row: As of `Source`.
+    """
+
+    name: str
+    indices: tuple
+    add_row: tuple[str, int] | None = None
+
+    @property
+    def names(self):
+        """Teacher variables that are read."""
+        return [self.name, *([self.add_row[0]] if self.add_row else [])]
+
+    def value(self, variables):
+        """The array, from the teacher's `named_variables()`."""
+        array = ops.convert_to_numpy(variables[self.name])
+        if self.add_row:
+            name, row = self.add_row
+            array = array + ops.convert_to_numpy(variables[name])[row]
+        for axis, kept in enumerate(self.indices):
+            if kept is not None:
+                array = np.take(array, kept, axis=axis)
+        return array
+
+    def __str__(self):
+        kept = [":" if i is None else f"{len(i)} of" for i in self.indices]
+        text = f"{self.name}[{', '.join(kept)}]"
+        if self.add_row:
+            name, row = self.add_row
+            text += f" + {name}[{row}]"
+        return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Mean:
+    """The mean of teacher variables.
+
+    Args:
+        names: Tuple of str. Teacher variables of one shape.
+    """
+
+    names: tuple[str, ...]
+
+    def value(self, variables):
+        """The array, from the teacher's `named_variables()`."""
+        arrays = [ops.convert_to_numpy(variables[name]) for name in self.names]
+        return np.mean(arrays, axis=0)
+
+    def __str__(self):
+        return f"mean of {', '.join(self.names)}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """Values computed beforehand, in place of a teacher variable.
+
+    Args:
+        array: NumPy's.
+        instead_of: Str. Teacher variable.
+        how: Str, in words.
+    """
+
+    array: np.ndarray
+    instead_of: str
+    how: str
+
+    @property
+    def names(self):
+        """Teacher variables that it stands for."""
+        return [self.instead_of]
+
+    def value(self, variables):
+        """The array."""
+        return self.array
+
+    def __str__(self):
+        return f"{self.instead_of}, {self.how}"
+
+
+@dataclasses.dataclass(frozen=True)
 class InitializationPlan:
     """A name, the layers it keeps, and a source for each student variable.
 
@@ -76,12 +197,13 @@ class InitializationPlan:
         name: Str.
         layers_to_keep: Tuple of int, one teacher layer per student layer, or
             None where no layer is copied.
-        sources: Dict of student variable name to `Source`.
+        sources: Dict of student variable name to `Source`, `Scaled`, `Mean`
+            or `Fitted`.
     """
 
     name: str
     layers_to_keep: tuple[int, ...] | None
-    sources: dict[str, Source]
+    sources: dict[str, Source | Scaled | Mean | Fitted]
 
     def apply(self, teacher, student):
         """Writes the teacher's values into the student.
@@ -92,9 +214,7 @@ class InitializationPlan:
         """
         variables = teacher.named_variables()
         targets = student.named_variables()
-        asked = {s.name for s in self.sources.values()} | {
-            s.add_row[0] for s in self.sources.values() if s.add_row
-        }
+        asked = {n for s in self.sources.values() for n in s.names}
         for who, known, names in (
             ("teacher", variables, asked),
             ("student", targets, set(self.sources)),
@@ -152,6 +272,12 @@ def choose_layers(plan, teacher_layers, student_layers):
             f"`plan` must be one of {list(PLANS)}, or a list of teacher "
             f"layer indices. Received: {plan!r}"
         )
+    if plan in SEARCHED_PLANS:
+        raise ValueError(
+            f"Plan {plan!r} needs text to choose by: `make_plan`, "
+            "`extract_student` and `InitializeStudent` take it as `batches`. "
+            "Received: none"
+        )
     if plan in ("random", "embeddings_only"):
         return None
     if kept > depth:
@@ -197,84 +323,3 @@ def _check_indices(indices, depth, kept):
             f"Received: {list(indices)}"
         )
     return tuple(int(i) for i in indices)
-
-
-def make_plan(plan, teacher, student):
-    """The plan that starts `student` from layers of `teacher`.
-
-    Copies embeddings, head, pooler where both have one, and the layers that
-    `choose_layers` gives. Where the teacher has segment embeddings and the
-    student has none, segment 0 is folded into the positions, so that nothing
-    is lost; where the student has fewer positions, the first ones are kept.
-
-    Args:
-        plan: A name in `PLANS`, or teacher layer indices, one per student
-            layer.
-        teacher: `BertMaskedLM` or `BertBackbone`.
-        student: Likewise.
-
-    Returns:
-        `InitializationPlan`.
-
-    Raises:
-        ValueError: As `choose_layers`; if the student is wider or narrower
-            than the teacher, has another vocabulary, or more positions.
-    """
-    depth = teacher.config.num_layers, student.config.num_layers
-    layers = choose_layers(plan, *depth)
-    name = plan if isinstance(plan, str) else "indices"
-    if name == "random":
-        return InitializationPlan(name, None, {})
-    _check_shapes(teacher.config, student.config)
-    theirs = teacher.named_variables()
-    sources = {}
-    for target in student.named_variables():
-        owner, _, rest = target.partition("/")
-        if owner.startswith("encoder_layer_"):
-            if layers is not None:
-                index = layers[int(owner.rsplit("_", 1)[1])]
-                sources[target] = Source(f"encoder_layer_{index}/{rest}")
-        elif target in theirs:
-            sources[target] = _embedding_source(
-                target, teacher.config, student.config
-            )
-    return InitializationPlan(name, layers, sources)
-
-
-def _embedding_source(name, teacher, student):
-    if not name.startswith("embeddings/position"):
-        return Source(name)
-    fold = teacher.num_segments > 0 and student.num_segments == 0
-    shorter = student.max_sequence_length < teacher.max_sequence_length
-    return Source(
-        name,
-        rows=student.max_sequence_length if shorter else None,
-        add_row=("embeddings/segment/embeddings", 0) if fold else None,
-    )
-
-
-def _check_shapes(teacher, student):
-    for field in (
-        "vocabulary_size",
-        "hidden_dim",
-        "intermediate_dim",
-        "num_heads",
-    ):
-        expected, received = getattr(teacher, field), getattr(student, field)
-        if expected != received:
-            raise ValueError(
-                f"`student` must have the teacher's `{field}` to start from "
-                f"its layers. Expected: {expected}. Received: {received}"
-            )
-    if student.max_sequence_length > teacher.max_sequence_length:
-        raise ValueError(
-            "`student` must not have more positions than the teacher. "
-            f"Expected at most: {teacher.max_sequence_length}. Received: "
-            f"{student.max_sequence_length}"
-        )
-    if student.num_segments not in (0, teacher.num_segments):
-        raise ValueError(
-            "`student` must have the teacher's `num_segments`, or 0. "
-            f"Expected: {teacher.num_segments}. Received: "
-            f"{student.num_segments}"
-        )

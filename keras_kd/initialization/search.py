@@ -134,6 +134,7 @@ def block_influence(teacher, batches):
 
 def most_influential(teacher, num_layers, batches):
     """The layers of the highest `block_influence`, in their order."""
+    _check_num_layers(num_layers, teacher.config.num_layers)
     influence = block_influence(teacher, batches)
     ranked = np.argsort(influence)[::-1][:num_layers]
     return tuple(sorted(ranked.tolist()))

@@ -150,3 +150,23 @@ def test_verbose_prints_the_plan(teacher, batches, capsys):
     start = kd.InitializeStudent("last", verbose=1)
     distiller.fit(batches, callbacks=[start], verbose=0)
     assert "last: teacher layers [2, 3]" in capsys.readouterr().out
+
+
+def test_text_chooses_layers_and_compensates(
+    teacher, batches, store, tokenizer, capsys
+):
+    held_out = kd.masked_lm_batches(store, tokenizer, 8, shuffle=False).take(2)
+    distiller = make(teacher, rate=0.0)
+    start = kd.InitializeStudent(
+        "searched", batches=held_out, compensation="average", verbose=1
+    )
+    distiller.fit(batches, callbacks=[start], verbose=0)
+    expected = kd.BertMaskedLM(teacher.config.with_layers(2), seed=2)
+    plan = kd.make_plan("searched", teacher, expected, held_out)
+    plan = kd.compensate(plan, teacher, method="average")
+    plan.apply(teacher, expected)
+    for layer in range(2):
+        np.testing.assert_array_equal(
+            kernel(distiller.student, layer), kernel(expected, layer)
+        )
+    assert "searched + average" in capsys.readouterr().out
