@@ -50,7 +50,10 @@ class Config:
         num_layers: Layers of the student.
         plan: What the student starts from: random, embeddings_only, first,
             last, every_other, both_ends, hugging_face, or teacher layer
-            indices.
+            indices; searched, robust, block_influence: what training text
+            says is best.
+        compensation: How layers that are kept make up for those that are not:
+            gains, ridge or average.
         alpha_ce: Weight of the soft targets.
         alpha_mlm: Weight of the masked LM; with the two others 0, the
             student learns without its teacher.
@@ -97,6 +100,7 @@ class Config:
     replay: int | None = None
     num_layers: int = 2
     plan: str | tuple[int, ...] = "every_other"
+    compensation: Literal[tuple(kd.COMPENSATIONS)] | None = None
     alpha_ce: float = 5.0
     alpha_mlm: float = 2.0
     alpha_cos: float = 1.0
@@ -121,6 +125,8 @@ class Config:
     jit_compile: bool | None = None
     smoke: bool = False
 
+
+CHOOSING_BATCHES = 20  # that layers are chosen and compensated by
 
 SMOKE = {
     "block_length": 32,
@@ -151,7 +157,8 @@ def main(config):
     embeddings.position_embedding.trainable = (
         not config.freeze_position_embeddings
     )
-    kd.make_plan(config.plan, teacher, student)  # a wrong plan ends here
+    if config.plan not in kd.SEARCHED_PLANS:
+        kd.make_plan(config.plan, teacher, student)  # a wrong plan ends here
     distiller = kd.Distiller(
         teacher,
         student,
@@ -181,7 +188,12 @@ def main(config):
     if config.replay is not None:
         replay(distiller, batches, run, config.replay)
         return None
-    start = kd.InitializeStudent(config.plan, verbose=1)
+    start = kd.InitializeStudent(
+        config.plan,
+        batches=text_to_choose_by(config, batches),
+        compensation=config.compensation,
+        verbose=1,
+    )
     fit(distiller, batches, config, [start, *log_callbacks(folder, run)], run)
     student.save(folder / "student.keras")
     results = kd.compare(
@@ -195,6 +207,14 @@ def main(config):
     )
     write_json(folder / "metrics.json", results)
     return results
+
+
+def text_to_choose_by(config, batches):
+    """Some training text, masked otherwise: held-out text only reports."""
+    if config.plan not in kd.SEARCHED_PLANS and config.compensation is None:
+        return None
+    found = batches.train(seed=config.seed + 1).take(CHOOSING_BATCHES)
+    return list(found.as_numpy_iterator())
 
 
 if __name__ == "__main__":

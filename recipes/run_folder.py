@@ -148,6 +148,7 @@ def check_run_folder(folder, config):
     in_use = []
     for name in (
         "teacher",
+        "from_checkpoint",
         "tokenizer",
         "store",
         "corpus",
@@ -185,8 +186,10 @@ def load_teacher(folder):
     return teacher, kd.WordPieceTokenizer.load(folder)
 
 
-def make_optimizer(name, learning_rate, steps):
+def make_optimizer(name, learning_rate, steps=None):
     """Muon or AdamW, warmed up and decayed over `steps`; or "distilbert".
+
+    Without `steps` the rate of the first two stays, for a callback to move.
 
     Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/)
     moves the matrices of the layers, AdamW at a third of its rate the rest.
@@ -196,12 +199,9 @@ def make_optimizer(name, learning_rate, steps):
     if name == "distilbert":
         optimizer = kd.distilbert_optimizer(steps, learning_rate)
         return kd.SkipNonFinite(optimizer)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        decay_steps=max(1, steps - steps // 20),
-        warmup_target=learning_rate,
-        warmup_steps=steps // 20,
-    )
+    schedule = learning_rate
+    if steps is not None:
+        schedule = warmed_up_and_decayed(learning_rate, steps)
     shared = {"weight_decay": 0.01, "epsilon": 1e-6, "global_clipnorm": 1.0}
     if name == "muon":
         optimizer = keras.optimizers.Muon(
@@ -215,6 +215,16 @@ def make_optimizer(name, learning_rate, steps):
         optimizer = kd.AdamW(schedule, beta_2=0.98, **shared)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return kd.SkipNonFinite(optimizer)
+
+
+def warmed_up_and_decayed(learning_rate, steps):
+    """From 0 to a rate in a twentieth of the steps, to 0 by a cosine."""
+    return keras.optimizers.schedules.CosineDecay(
+        0.0,
+        decay_steps=max(1, steps - steps // 20),
+        warmup_target=learning_rate,
+        warmup_steps=steps // 20,
+    )
 
 
 def jit_compile(config):

@@ -9,17 +9,18 @@ Commands with time, hardware and results: recipes/README.md.
 """
 
 import dataclasses
-import functools
 import pathlib
 import sys
-from typing import Literal
+from typing import Annotated, Literal
 
 import keras_kd as kd
 import keras
+import tyro
 
 from resumed_run import log_callbacks, make_run, replay
 from run_folder import (
     jit_compile,
+    load_teacher,
     make_optimizer,
     new_run_folder,
     read_config,
@@ -58,6 +59,12 @@ class Config:
         layer_drop_law: How it differs by depth: as keras_kd.LAWS says.
         layer_drop_pin_first: Never skip the first layer.
         layer_drop_pin_last: Never skip the last layer.
+        from_checkpoint: A checkpoint to go on from, in place of a new teacher:
+            a folder of Hugging Face, Google or train_teacher.py, or a name on
+            the hub. Its own shape and tokenizer count; what --layer-drop,
+            --dropout and --block-length say does too.
+        sandwich: Layers of the sub-network (every other one) that learns from
+            the whole teacher as both train; with it LayerDrop wants to be 0.
         dropout: Dropout in embeddings, attention and blocks.
         initializer_range: Standard deviation weights start with; BERT's is
             0.02, narrow models learn a little faster from more.
@@ -96,6 +103,8 @@ class Config:
     layer_drop_law: Literal[tuple(kd.LAWS)] = "constant"
     layer_drop_pin_first: bool = False
     layer_drop_pin_last: bool = False
+    from_checkpoint: Annotated[str | None, tyro.conf.arg(name="from")] = None
+    sandwich: int | None = None
     dropout: float = 0.0
     initializer_range: float = 0.03
     sinusoidal_positions: bool = True
@@ -130,47 +139,39 @@ def main(config):
         config = dataclasses.replace(config, **SMOKE)
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
+    start, tokenizer = load_start(config)
     train, held_out = read_corpora(config)
-    size = {"num_layers": config.num_layers} if config.num_layers else {}
-    shape = functools.partial(
-        kd.BertConfig.from_preset,
-        config.preset,
-        max_sequence_length=config.block_length,
-        dropout=config.dropout,
-        initializer_range=config.initializer_range,
-        sinusoidal_positions=config.sinusoidal_positions,
-        **size,
-    )
-    shape = functools.partial(
-        shape, layer_drop=layer_drop_of(config, shape(config.vocabulary_size))
-    )
+    rates = layer_drop_of(config, start.config if start else shape_of(config))
     folder = pathlib.Path(config.run)
     with new_run_folder(config) as beside:
         if (beside / "vocab.txt").exists():  # a run that is gone on with
             tokenizer = kd.WordPieceTokenizer.load(beside)
-        elif config.store:
-            tokenizer = load_store_tokenizer(config)
-        elif config.tokenizer:
-            tokenizer = kd.WordPieceTokenizer.load(config.tokenizer)
-        else:
-            tokenizer = kd.WordPieceTokenizer.train(
-                train, config.vocabulary_size
-            )
+        elif tokenizer is None:
+            tokenizer = make_tokenizer(config, train)
         tokenizer.save(beside)
         batches = make_batches(config, beside, tokenizer, train, held_out)
 
     run = make_run(config, folder)
-    teacher = kd.BertMaskedLM(
-        shape(tokenizer.vocabulary_size), seed=config.seed
-    )
-    teacher.compile(
+    if start is None:
+        shape = shape_of(config, tokenizer.vocabulary_size, rates)
+        teacher = kd.BertMaskedLM(shape, seed=config.seed)
+    else:
+        teacher = kd.extract_student(
+            start,
+            range(start.config.num_layers),
+            seed=config.seed,
+            dropout=config.dropout,
+            layer_drop=rates,
+        )
+    model = within(config, teacher)
+    model.compile(
         make_optimizer(config.optimizer, config.learning_rate, config.steps),
         jit_compile=jit_compile(config),
     )
     if config.replay is not None:
-        replay(teacher, batches, run, config.replay)
+        replay(model, batches, run, config.replay)
         return None
-    fit(teacher, batches, config, log_callbacks(folder, run), run)
+    fit(model, batches, config, log_callbacks(folder, run), run)
     teacher.save(folder / "teacher.keras")
     results = {
         "unigram": batches.unigram,
@@ -181,12 +182,71 @@ def main(config):
     return results
 
 
+def shape_of(config, vocabulary_size=None, layer_drop=0.0):
+    """The config of a new teacher."""
+    size = {"num_layers": config.num_layers} if config.num_layers else {}
+    return kd.BertConfig.from_preset(
+        config.preset,
+        vocabulary_size or config.vocabulary_size,
+        max_sequence_length=config.block_length,
+        dropout=config.dropout,
+        initializer_range=config.initializer_range,
+        sinusoidal_positions=config.sinusoidal_positions,
+        layer_drop=layer_drop,
+        **size,
+    )
+
+
+def make_tokenizer(config, train):
+    """That of the stores, the one that is named, or one trained on the text."""
+    if config.store:
+        return load_store_tokenizer(config)
+    if config.tokenizer:
+        return kd.WordPieceTokenizer.load(config.tokenizer)
+    return kd.WordPieceTokenizer.train(train, config.vocabulary_size)
+
+
+def load_start(config):
+    """The model and tokenizer to go on from; a pair of None without."""
+    source = config.from_checkpoint
+    if source is None:
+        return None, None
+    if pathlib.Path(source, "teacher.keras").exists():
+        start, tokenizer = load_teacher(source)
+    else:
+        try:
+            start = kd.load_checkpoint(source, kd.BertMaskedLM, pooler=False)
+            tokenizer = kd.load_tokenizer(source)
+        except (OSError, ValueError, ImportError) as error:
+            sys.exit(f"`--from`: {error}")
+    if config.block_length > start.config.max_sequence_length:
+        sys.exit(
+            "`--block-length` must be at most the "
+            f"{start.config.max_sequence_length} positions of --from. "
+            f"Received: {config.block_length}"
+        )
+    return start, tokenizer
+
+
+def within(config, teacher):
+    """What is fitted: the teacher, or what distils sub-networks within it."""
+    if config.sandwich is None:
+        return teacher
+    try:
+        layers = kd.choose_layers(
+            "every_other", teacher.config.num_layers, config.sandwich
+        )
+        return kd.SelfDistiller(teacher, layers, seed=config.seed)
+    except ValueError as error:
+        sys.exit(f"`--sandwich`: {error}")
+
+
 def layer_drop_of(config, shape):
     """The rate of each layer by its law, said in words.
 
     Args:
         config: `Config`.
-        shape: `kd.BertConfig` without LayerDrop.
+        shape: `kd.BertConfig`.
     """
     depth = shape.num_layers
     try:

@@ -58,6 +58,9 @@ NOT_RECIPES = {
     "step_peers",
     "step_tables",
     "step_worker",
+    "study_arms",
+    "study_report",
+    "study_runs",
 }
 
 

@@ -9,7 +9,7 @@ import keras_kd as kd
 import pytest
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
-WALK, FROM_HUGGING_FACE, WHICH_LAYERS, SURVIVING = re.findall(
+WALK, FROM_HUGGING_FACE, WHICH_LAYERS, HEALING, SURVIVING = re.findall(
     r"```python\n(.*?)```", README.read_text("utf-8"), re.S
 )
 
@@ -28,8 +28,9 @@ def run(program, folder):
 
 @pytest.mark.slow
 def test_the_walk(tmp_path):
-    printed = run(WALK + WHICH_LAYERS + "print(len(every))\n", tmp_path)
-    assert printed.splitlines()[-1] == "15"
+    more = WHICH_LAYERS + HEALING + "print(len(every), plan.name)\n"
+    printed = run(WALK + more, tmp_path)
+    assert printed.splitlines()[-1] == "15 indices, narrower"
     assert "before any training, held-out text" in printed
     assert re.search(r"student +\d\.\d{3} ", printed)
     assert (tmp_path / "my_student" / "saved_model").is_dir()

@@ -59,7 +59,7 @@ class SelfDistiller(keras.Model):
     ):
         super().__init__(**{"dtype": teacher.dtype_policy, **kwargs})
         depth = teacher.config.num_layers
-        self.teacher = teacher
+        self.network = teacher  # `teacher` is a frozen one, not saved
         self.layers_to_keep = teacher.check_layers(layers)
         if not 0 <= random_share <= 1:
             raise ValueError(
@@ -94,15 +94,20 @@ class SelfDistiller(keras.Model):
         self.term_metrics = [keras.metrics.Mean(name=name) for name in TERMS]
         self.built = True
 
+    @property
+    def backbone(self):
+        """The whole teacher's, where schedules look for LayerDrop."""
+        return self.network.backbone
+
     def call(self, inputs, training=False):
         """Outputs of the whole teacher, and `subnetwork_logits`."""
-        outputs = dict(self.teacher(inputs, training=training))
+        outputs = dict(self.network(inputs, training=training))
         outputs["subnetwork_logits"] = self.run_subnetwork(inputs, training)
         return outputs
 
     def draw_layers(self):
         """Which layers take part: (L,) bool."""
-        depth = self.teacher.config.num_layers
+        depth = self.network.config.num_layers
         draws = keras.random.uniform((depth + 2,), seed=self.draws)
         which = ops.cast(draws[-2] * len(self.depths), "int32")
         number = ops.take(ops.convert_to_tensor(self.depths, "int32"), which)
@@ -114,7 +119,7 @@ class SelfDistiller(keras.Model):
 
     def target_layers(self):
         """(L,) bool of `layers`."""
-        depth = self.teacher.config.num_layers
+        depth = self.network.config.num_layers
         return ops.convert_to_tensor(
             [index in self.layers_to_keep for index in range(depth)], "bool"
         )
@@ -123,9 +128,9 @@ class SelfDistiller(keras.Model):
         """Logits, (B, K, V), of a sub-network: in training, one drawn."""
         if not training:
             return self.call_target(inputs)["logits"]
-        inputs = self.teacher.fill_inputs(inputs)
+        inputs = self.network.fill_inputs(inputs)
         taking_part = self.draw_layers()
-        backbone = self.teacher.backbone
+        backbone = self.network.backbone
         x = backbone.embeddings(
             inputs["token_ids"], inputs.get("segment_ids"), training=True
         )
@@ -141,7 +146,7 @@ class SelfDistiller(keras.Model):
                 )
 
             x = run_unless(ops.logical_not(taking_part[index]), run, x)
-        return self.teacher.head(x, inputs["mask_positions"])
+        return self.network.head(x, inputs["mask_positions"])
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True

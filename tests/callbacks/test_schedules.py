@@ -155,3 +155,33 @@ def test_a_model_without_layer_drop_is_refused(tiny_config, batches):
     drop = kd.ScheduleLayerDrop(lambda step: 0.5)
     with pytest.raises(ValueError, match="needs a model with LayerDrop"):
         model.fit(batches, callbacks=[drop], verbose=0)
+
+
+def test_a_learning_rate_moves_step_by_step_through_what_wraps_it(
+    distiller, batches
+):
+    distiller.compile(
+        kd.SkipNonFinite(keras.optimizers.SGD(1.0)), jit_compile=JIT
+    )
+    start = distiller.student.get_weights()
+    rates = kd.ScheduleLearningRate(lambda step: 0.0 if step < 3 else 0.1)
+    history = distiller.fit(batches, callbacks=[rates], verbose=0).history
+    assert history["learning_rate"] == [0.0]
+    for before, after in zip(
+        start, distiller.student.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+    history = distiller.fit(batches, callbacks=[rates], verbose=0).history
+    np.testing.assert_allclose(history["learning_rate"], [0.1])
+    assert (distiller.student.get_weights()[0] != start[0]).any()
+
+
+def test_an_optimizer_with_a_schedule_of_its_own_is_refused(distiller, batches):
+    schedule = keras.optimizers.schedules.PolynomialDecay(0.1, 6, 0.0)
+    distiller.compile(keras.optimizers.SGD(schedule), jit_compile=JIT)
+    with pytest.raises(ValueError, match="made with a number.*PolynomialDecay"):
+        distiller.fit(
+            batches,
+            callbacks=[kd.ScheduleLearningRate(lambda step: 0.1)],
+            verbose=0,
+        )

@@ -1,0 +1,141 @@
+"""What train_teacher.py can do beside a new teacher by masked LM alone."""
+
+import dataclasses
+import json
+
+import keras_kd as kd
+import distill_masked_lm
+import keras
+import numpy as np
+import pytest
+import train_teacher
+
+
+@pytest.fixture(scope="module")
+def plain_run(tmp_path_factory, corpus):
+    folder = tmp_path_factory.mktemp("plain") / "run"
+    train_teacher.main(
+        train_teacher.Config(
+            corpus=(corpus,),
+            run=str(folder),
+            layer_drop=0.0,
+            smoke=True,
+            jit_compile=False,
+        )
+    )
+    return folder
+
+
+def load(folder):
+    return keras.saving.load_model(folder / "teacher.keras", compile=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hugging_face", [False, True])
+def test_a_teacher_goes_on_with_layer_drop(
+    plain_run, corpus, tmp_path, hugging_face
+):
+    source = plain_run
+    if hugging_face:
+        source = tmp_path / "checkpoint"
+        tokenizer = kd.WordPieceTokenizer.load(plain_run)
+        kd.save_checkpoint(load(plain_run), source, tokenizer)
+    folder = tmp_path / "run"
+    config = train_teacher.Config(
+        corpus=(corpus,),
+        run=str(folder),
+        from_checkpoint=str(source),
+        layer_drop=0.4,
+        layer_drop_pin_first=True,
+        learning_rate=0.0,
+        smoke=True,
+        jit_compile=False,
+    )
+    train_teacher.main(config)
+    start, after = load(plain_run), load(folder)
+    assert after.config.layer_drop == (0.0, 0.4)
+    theirs = start.named_variables()
+    for name, variable in after.named_variables().items():
+        np.testing.assert_allclose(variable, theirs[name], rtol=1e-6)
+    nats = [
+        json.loads((run / "metrics.json").read_text())["teacher"][
+            "masked_cross_entropy"
+        ]
+        for run in (plain_run, folder)
+    ]
+    assert nats[0] == pytest.approx(nats[1], rel=1e-5)
+    written = json.loads((folder / "config.json").read_text())
+    assert written["from_checkpoint"] == str(source)
+
+
+def test_what_is_not_there_cannot_be_gone_on_from(tmp_path, corpus):
+    config = train_teacher.Config(
+        corpus=(corpus,),
+        run=str(tmp_path / "run"),
+        from_checkpoint=str(tmp_path / "nothing"),
+        smoke=True,
+    )
+    with pytest.raises(SystemExit, match="`--from`"):
+        train_teacher.main(config)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_blocks_longer_than_the_positions_are_refused(
+    plain_run, tmp_path, corpus
+):
+    config = train_teacher.Config(
+        corpus=(corpus,),
+        run=str(tmp_path / "run"),
+        from_checkpoint=str(plain_run),
+        block_length=64,
+        steps=2,
+        validations=1,
+    )
+    with pytest.raises(SystemExit, match="at most the 32 positions of --from"):
+        train_teacher.main(config)
+
+
+@pytest.mark.slow
+def test_a_sandwich_is_gone_on_with_and_its_student_chosen_by_text(
+    corpus, tmp_path
+):
+    folder = tmp_path / "run"
+    config = train_teacher.Config(
+        corpus=(corpus,),
+        run=str(folder),
+        sandwich=1,
+        layer_drop=0.0,
+        num_layers=3,
+        smoke=True,
+        jit_compile=False,
+    )
+    train_teacher.main(config)
+    header = (folder / "history.csv").read_text().splitlines()[0].split(",")
+    assert {"masked_lm", "val_subnetwork_masked_lm"} <= set(header)
+    before = load(folder).get_weights()
+    train_teacher.main(dataclasses.replace(config, resume=True))  # all is done
+    for one, other in zip(before, load(folder).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    student = tmp_path / "student"
+    distill_masked_lm.main(
+        distill_masked_lm.Config(
+            teacher=str(folder),
+            corpus=(corpus,),
+            run=str(student),
+            num_layers=2,
+            plan="searched",
+            compensation="gains",
+            smoke=True,
+            jit_compile=False,
+        )
+    )
+    metrics = json.loads((student / "metrics.json").read_text())
+    assert metrics["student"]["teacher_kl"] > 0
+
+
+def test_a_sandwich_of_more_layers_than_there_are_is_refused(tmp_path):
+    config = train_teacher.Config(sandwich=5, layer_drop=0.0)
+    teacher = kd.BertMaskedLM(kd.BertConfig(20, 2, 8, 1), seed=0)
+    with pytest.raises(SystemExit, match="`--sandwich`: .*at most.*2 layers"):
+        train_teacher.within(config, teacher)
