@@ -27,7 +27,16 @@ NAMES = sorted(
     path.stem
     for path in RECIPES.glob("*.py")
     if not path.stem.startswith(
-        ("resumed_run", "run_folder", "text_batches", "worker_process", "step_")
+        (
+            "resumed_run",
+            "run_folder",
+            "text_batches",
+            "worker_process",
+            "step_",
+            "study_arms",
+            "study_report",
+            "study_runs",
+        )
     )
 )
 

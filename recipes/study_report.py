@@ -1,0 +1,561 @@
+"""The study of initialisations in pictures and words. Not a recipe.
+
+Reads results.csv and subnetworks.csv, so that a report can be made again from
+the tables alone; writes the pictures, report.md and report.html beside them.
+"""
+
+import base64
+import collections
+import html
+import os
+import pathlib
+import statistics
+
+import keras_kd as kd
+import numpy as np
+import scipy.stats
+
+from study_arms import CONTRASTS, DISTILBERT, STUDENTS, TEACHERS
+from study_runs import RESULT_ROW, SUBNETWORK_ROW, Table
+
+TIE = 0.02  # nats; less is called a tie
+SHOWN = ("plain", "layerdrop", "late", "sandwich")  # in the robustness curve
+FIGURES = {
+    "robustness_curve.png": "What is left of a teacher when layers go: "
+    "held-out nats of every sub-network by the layers it keeps. Band: all "
+    "sub-networks of all seeds; line: the best; dashes: the median. Diamonds: "
+    "the students, distilled; dotted: the students' shape from scratch.",
+    "init_vs_final.png": "Held-out nats of each student before and after "
+    "distillation.",
+    "steps_to_quality.png": "Held-out nats on the way, means of the seeds. "
+    "The level is what DistilBERT's way ends at.",
+}
+
+
+def write_report(folder, config, seeds, unigram):
+    """All of it, for the seeds that are done.
+
+    Args:
+        folder: `pathlib.Path` of the study.
+        config: The recipe's.
+        seeds: Tuple of int, two at least.
+        unigram: Dict of `evaluate_unigram` on the same masks.
+
+    Returns:
+        Dict of what the report says in numbers.
+    """
+    study = Study(folder, seeds, unigram["masked_cross_entropy"])
+    draw_robustness(study, folder / "robustness_curve.png", config)
+    draw_starts(study, folder / "init_vs_final.png")
+    draw_steps(study, folder / "steps_to_quality.png")
+    found = findings(study, config)
+    text = words(study, config, found)
+    write_text(folder / "report.md", text)
+    write_text(folder / "report.html", page(text, folder))
+    return found
+
+
+class Study:
+    """The tables, for some of the seeds.
+
+    Args:
+        folder: `pathlib.Path`.
+        seeds: Tuple of int.
+        unigram: Float, nats of the unigram baseline.
+    """
+
+    def __init__(self, folder, seeds, unigram):
+        self.results = Table(folder / "results.csv", RESULT_ROW)
+        self.subnetworks = Table(folder / "subnetworks.csv", SUBNETWORK_ROW)
+        self.seeds = seeds
+        self.unigram = unigram
+
+    def of(self, kind, arm, column="final"):
+        """A column of an arm's runs, one a seed."""
+        return [
+            self.results.find(kind=kind, arm=arm, seed=seed)[0][column]
+            for seed in self.seeds
+        ]
+
+    def nats(self, kind, arm, column="final"):
+        """The same, as floats."""
+        return [float(value) for value in self.of(kind, arm, column)]
+
+    def curves(self, kind, arm):
+        """Steps (n,) and held-out nats (seeds, n)."""
+        rows = [
+            [tuple(map(float, point.split(":"))) for point in text.split()]
+            for text in self.of(kind, arm, "curve")
+        ]
+        array = np.array(rows)
+        return array[0, :, 0], array[:, :, 1]
+
+    def depths(self, arm, seed, steps=None):
+        """Dict of layers kept to the test nats of all such sub-networks."""
+        wanted = {"arm": arm, "seed": seed}
+        if steps is not None:
+            wanted["steps"] = steps
+        found = collections.defaultdict(list)
+        for row in self.subnetworks.find(**wanted):
+            found[len(row["layers"].split())].append(float(row["test"]))
+        return dict(sorted(found.items()))
+
+    def area(self, arm, seed, steps=None):
+        """Area under the robustness curve, in nats.
+
+        Mean over the layers kept, less than all, of the median sub-network's
+        nats beyond the whole teacher's.
+        """
+        depths = self.depths(arm, seed, steps)
+        (whole,) = depths.pop(max(depths))
+        return statistics.mean(
+            statistics.median(nats) - whole for nats in depths.values()
+        )
+
+
+def findings(study, config):
+    """The numbers that the report tells, as a dict."""
+    areas = {
+        arm: [study.area(arm, seed) for seed in study.seeds] for arm in TEACHERS
+    }
+    differences = {
+        question: kd.paired_difference(
+            study.nats("student", ours), study.nats("student", other)
+        )
+        for question, (ours, other) in CONTRASTS.items()
+    }
+    adjusted = kd.holm({q: d.p_value for q, d in differences.items()})
+    starts = np.array(
+        [study.nats("student", arm.name, "start") for arm in STUDENTS]
+    )
+    ends = np.array([study.nats("student", arm.name) for arm in STUDENTS])
+    copied = [i for i, arm in enumerate(STUDENTS) if arm.plan != "random"]
+    return {
+        "unigram": study.unigram,
+        "areas": areas,
+        "area_shares": {
+            arm: statistics.mean(areas[arm]) / statistics.mean(areas["plain"])
+            for arm in areas
+        },
+        "differences": differences,
+        "adjusted": adjusted,
+        "steps": {
+            arm.name: steps_to(study, arm.name, config.student_steps)
+            for arm in STUDENTS
+        },
+        "spearman": float(
+            scipy.stats.spearmanr(
+                starts[copied].mean(1), ends[copied].mean(1)
+            ).statistic
+        ),
+        "continued": continued(study),
+    }
+
+
+def steps_to(study, arm, most):
+    """Share of the steps after which an arm's mean is at DistilBERT's end."""
+    level = statistics.mean(study.nats("student", DISTILBERT.name))
+    steps, nats = study.curves("student", arm)
+    below = np.flatnonzero(nats.mean(0) <= level)
+    return float(steps[below[0]] / most) if len(below) else None
+
+
+def continued(study):
+    """Of plain teachers that went on with LayerDrop: steps, area, nats."""
+    arm = "plain, then layerdrop"
+    steps = sorted({int(r["steps"]) for r in study.subnetworks.find(arm=arm)})
+    found = []
+    for step in steps:
+        areas, nats = [], []
+        for seed in study.seeds:
+            areas.append(study.area(arm, seed, step))
+            depths = study.depths(arm, seed, step)
+            nats += depths[max(depths)]
+        found.append((step, statistics.mean(areas), statistics.mean(nats)))
+    return found
+
+
+# Words.
+
+
+def words(study, config, found):
+    """The report, in Markdown."""
+    seeds = ", ".join(map(str, study.seeds))
+    lines = [
+        "# Which start is best? LayerDrop teachers, sub-networks, students",
+        "",
+        f"Teachers of {config.num_layers} layers x {config.hidden_dim}, "
+        f"{config.teacher_steps} steps of {config.batch_size} sequences; "
+        f"students of {config.kept} layers, {config.student_steps} steps. "
+        f"Seeds {seeds}; learning rates tuned on seed {config.tuning_seed}. "
+        f"`{config.scale}` scale, {config.precision}. Nats are masked "
+        "cross-entropy on held-out text that chose nothing; the unigram "
+        f"baseline has {study.unigram:.3f}.",
+        "",
+        "## What held and what did not",
+        "",
+        *(f"- {line}" for line in verdicts(study, config, found)),
+        "",
+    ]
+    for name, caption in FIGURES.items():
+        lines += [f"![{caption}]({name})", "", caption, ""]
+    lines += ["## Teachers", ""]
+    lines += table(
+        ("teacher", "steps", "FLOPs", "nats", "area under the curve", "share"),
+        [
+            (
+                f"{arm.name}: {arm.what}",
+                study.of("teacher", name, "steps")[0],
+                study.of("teacher", name, "flops")[0],
+                mean_of(study.nats("teacher", name)),
+                mean_of(found["areas"][name]),
+                f"{found['area_shares'][name]:.2f}",
+            )
+            for name, arm in TEACHERS.items()
+        ]
+        + [
+            (
+                "the students' shape, from scratch",
+                study.of("alone", "alone", "steps")[0],
+                study.of("alone", "alone", "flops")[0],
+                mean_of(study.nats("alone", "alone")),
+                "",
+                "",
+            )
+        ],
+    )
+    lines += ["", "## Students", ""]
+    lines += table(
+        ("start < teacher", "rate", "before", "after", "all runs", "steps"),
+        [
+            (
+                arm.name,
+                study.of("student", arm.name, "learning_rate")[0],
+                mean_of(study.nats("student", arm.name, "start")),
+                mean_of(study.nats("student", arm.name)),
+                " ".join(
+                    f"{nats:.3f}" for nats in study.nats("student", arm.name)
+                ),
+                share_of(found["steps"][arm.name]),
+            )
+            for arm in sorted(
+                STUDENTS,
+                key=lambda a: statistics.mean(study.nats("student", a.name)),
+            )
+        ],
+    )
+    lines += [
+        "",
+        "Steps: share of the steps after which the mean is where DistilBERT's "
+        f"way ({DISTILBERT.name}) ends.",
+        "",
+        "## Comparisons, declared beforehand",
+        "",
+    ]
+    lines += table(
+        ("question", "difference, nats", "95 %", "p", "p (Holm)", "pairs"),
+        [
+            (
+                question,
+                f"{d.mean:+.4f}",
+                f"{d.low:+.4f} to {d.high:+.4f}",
+                f"{d.p_value:.3g}",
+                f"{found['adjusted'][question]:.3g}",
+                " ".join(f"{value:+.3f}" for value in d.differences),
+            )
+            for question, d in found["differences"].items()
+        ],
+    )
+    lines += ["", "## A teacher trained without LayerDrop goes on with it", ""]
+    lines += table(
+        ("steps with LayerDrop", "area under the curve", "nats of the whole"),
+        [
+            (str(steps), f"{area:.3f}", f"{nats:.3f}")
+            for steps, area, nats in found["continued"]
+        ],
+    )
+    return "\n".join(lines) + "\n"
+
+
+def verdicts(study, config, found):
+    """What held and what did not, a sentence each."""
+    plain = statistics.mean(study.nats("teacher", "plain"))
+    learnt = study.unigram - plain
+    yield (
+        f"Gate: the plain teacher is {learnt:.2f} nats below the unigram "
+        f"baseline (1.5 wanted): {'held' if learnt >= 1.5 else 'NOT held'}."
+    )
+    for arm in list(TEACHERS)[1:]:
+        share = found["area_shares"][arm]
+        cost = statistics.mean(study.nats("teacher", arm)) - plain
+        yield (
+            f"Robustness of the {arm} teacher: its area under the curve is "
+            f"{share:.2f} of the plain teacher's (0.5 at most wanted): "
+            f"{'held' if share <= 0.5 else 'NOT held'}. The whole model is "
+            f"{cost:+.3f} nats beside the plain one's."
+        )
+    for question, d in found["differences"].items():
+        if abs(d.mean) < TIE:
+            verdict = "a tie"
+        elif d.high < 0:
+            verdict = "better, the interval clear of 0"
+        elif d.low > 0:
+            verdict = "WORSE, the interval clear of 0"
+        else:
+            verdict = "not settled, the interval holds 0"
+        yield (
+            f"{question}, against DistilBERT's way: {d.mean:+.3f} nats: "
+            f"{verdict}."
+        )
+    pairs = len(study.seeds)
+    yield (
+        f"{pairs} pairs can show no p-value below {2 / 2**pairs:.3g}: "
+        + ("a trend, not significance." if pairs < 6 else "enough for 0.05.")
+    )
+    best = min(
+        (arm.name for arm in STUDENTS),
+        key=lambda name: statistics.mean(study.nats("student", name)),
+    )
+    steps = found["steps"][best]
+    held = steps is not None and steps <= 0.5
+    yield (
+        f"The best student ({best}) is where DistilBERT's way ends after "
+        f"{share_of(steps)} of the steps (0.5 at most wanted): "
+        f"{'held' if held else 'NOT held'}."
+    )
+    yield (
+        "Does the loss before training tell the loss after it? Spearman's "
+        f"rank correlation over the arms that copy: {found['spearman']:.2f}."
+    )
+    (_, first, nats), *_, (last_step, last, after) = found["continued"]
+    yield (
+        f"A plain teacher that goes on with LayerDrop for {last_step} steps: "
+        f"area {first:.3f} to {last:.3f}, whole model {nats:.3f} to "
+        f"{after:.3f} nats."
+    )
+
+
+def table(headings, rows):
+    """Lines of a Markdown table."""
+    yield f"| {' | '.join(headings)} |"
+    yield "|" + " --- |" * len(headings)
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def mean_of(values):
+    """Mean and standard deviation, in words."""
+    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+
+
+def share_of(steps):
+    """A share of the steps, or that it was not reached."""
+    return "never" if steps is None else f"{steps:.2f}"
+
+
+# The page: the Markdown, its pictures inside of it.
+
+
+def page(text, folder):
+    """Of the report, one HTML file that needs no other."""
+    body, rows = [], []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in line.strip("| ").split("|")])
+            continue
+        if rows:
+            body.append(html_table(rows))
+            rows = []
+        if line.startswith("!["):
+            alt, name = line[2:-1].split("](")
+            data = base64.b64encode((folder / name).read_bytes()).decode()
+            body.append(
+                f'<img alt="{html.escape(alt)}" '
+                f'src="data:image/png;base64,{data}">'
+            )
+        elif line.startswith("#"):
+            level = len(line) - len(line.lstrip("#"))
+            words = html.escape(line.lstrip("# "))
+            body.append(f"<h{level}>{words}</h{level}>")
+        elif line.startswith("- "):
+            body.append(f"<li>{html.escape(line[2:])}</li>")
+        elif line:
+            body.append(f"<p>{html.escape(line)}</p>")
+    return PAGE.format(body="\n".join(body))
+
+
+def html_table(rows):
+    """A table's rows, the first of headings, the second of rules."""
+    headings, _, *rows = rows
+
+    def line(cells, tag):
+        cells = "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells)
+        return f"<tr>{cells}</tr>"
+
+    rows = [line(headings, "th"), *(line(row, "td") for row in rows)]
+    return f'<div class="wide"><table>{"".join(rows)}</table></div>'
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Which start is best?</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem;
+  margin: 2rem auto; padding: 0 1rem; color: #222; }}
+img {{ max-width: 100%; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-size: 0.85rem; }}
+td, th {{ border: 1px solid #ccc; padding: 0.2rem 0.5rem; text-align: left; }}
+</style></head><body>
+{body}
+</body></html>
+"""
+
+
+def write_text(path, text):
+    """Writes beside, and renames."""
+    beside = path.with_name(f"{path.name}.partial")
+    beside.write_text(text, "utf-8")
+    os.replace(beside, path)
+
+
+# Pictures.
+
+
+def draw_robustness(study, path, config):
+    """Nats by the layers kept, a colour a teacher."""
+    figure, axes = new_figure()
+    for index, arm in enumerate(SHOWN):
+        found = [study.depths(arm, seed) for seed in study.seeds]
+        kept = list(found[0])
+        every = [[nats for f in found for nats in f[k]] for k in kept]
+        colour = f"C{index}"
+        axes.fill_between(
+            kept,
+            [min(nats) for nats in every],
+            [max(nats) for nats in every],
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
+        )
+        for style, of in (("-", min), ("--", statistics.median)):
+            line = [statistics.mean(of(f[k]) for f in found) for k in kept]
+            axes.plot(
+                kept, line, style, color=colour, label=f"{arm}, {NAMES[of]}"
+            )
+        ends = [
+            statistics.mean(study.nats("student", student.name))
+            for student in STUDENTS
+            if student.source == student.teacher == arm
+        ]
+        axes.plot(
+            [config.kept],
+            [min(ends)],
+            "D",
+            color=colour,
+            markeredgecolor="white",
+            markersize=9,
+            label=f"{arm}, best student distilled",
+        )
+    alone = statistics.mean(study.nats("alone", "alone"))
+    axes.axhline(
+        alone,
+        color="black",
+        linestyle=":",
+        label=f"{config.kept} layers from scratch, FLOPs of both stages",
+    )
+    axes.axhline(study.unigram, color="grey", linewidth=0.8)
+    axes.annotate(
+        "unigram", (1, study.unigram), color="grey", va="bottom", fontsize=8
+    )
+    axes.set(
+        xlabel=f"layers kept, of {config.num_layers}",
+        ylabel="held-out masked cross-entropy (nats)",
+        title="What is left of a teacher when layers go",
+        xticks=range(1, config.num_layers + 1),
+    )
+    axes.legend(fontsize=8)
+    save(figure, path)
+
+
+NAMES = {min: "best", statistics.median: "median"}
+
+
+def draw_starts(study, path):
+    """Nats before and after distillation, a point a run."""
+    figure, axes = new_figure()
+    teachers = list(dict.fromkeys(arm.teacher for arm in STUDENTS))
+    for index, teacher in enumerate(teachers):
+        arms = [arm for arm in STUDENTS if arm.teacher == teacher]
+        starts, ends = (
+            [n for arm in arms for n in study.nats("student", arm.name, column)]
+            for column in ("start", "final")
+        )
+        label = f"distilled from {teacher}"
+        if len(arms) > 2:
+            rho = scipy.stats.spearmanr(starts, ends).statistic
+            label += f" (Spearman's ρ {rho:.2f})"
+        axes.plot(starts, ends, "o", color=f"C{index}", label=label, alpha=0.7)
+    axes.set(
+        xlabel="nats before distillation",
+        ylabel="nats after distillation",
+        title="Does a better start end better?",
+    )
+    axes.legend(fontsize=8)
+    save(figure, path)
+
+
+def draw_steps(study, path):
+    """Held-out nats on the way: DistilBERT's, and the arms compared with it."""
+    figure, axes = new_figure()
+    arms = [DISTILBERT.name]
+    for ours, other in CONTRASTS.values():
+        arms += [name for name in (ours, other) if name not in arms]
+    for index, arm in enumerate(arms):
+        steps, nats = study.curves("student", arm)
+        axes.plot(
+            steps,
+            nats.mean(0),
+            "o-",
+            color=f"C{index}",
+            label=arm,
+            markersize=3,
+        )
+        axes.fill_between(
+            steps,
+            nats.min(0),
+            nats.max(0),
+            color=f"C{index}",
+            alpha=0.12,
+            linewidth=0,
+        )
+    level = statistics.mean(study.nats("student", DISTILBERT.name))
+    axes.axhline(level, color="C0", linestyle=":")
+    axes.set(
+        xlabel="steps of distillation",
+        ylabel="held-out masked cross-entropy (nats)",
+        title="How long until DistilBERT's way is met",
+    )
+    axes.legend(fontsize=7)
+    save(figure, path)
+
+
+def new_figure():
+    """A figure and its axes; without pyplot, so without a display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def save(figure, path):
+    """Writes beside, and renames."""
+    path = pathlib.Path(path)
+    beside = path.with_name(f"{path.stem}.partial{path.suffix}")
+    figure.savefig(beside, dpi=130)
+    os.replace(beside, path)
