@@ -93,7 +93,8 @@ def _check_shapes(teacher, student):
         if expected != received:
             raise ValueError(
                 f"`student` must have the teacher's `{field}` to start from "
-                f"its layers. Expected: {expected}. Received: {received}"
+                "its layers; `narrow_plan` is for narrower ones. "
+                f"Expected: {expected}. Received: {received}"
             )
     if student.max_sequence_length > teacher.max_sequence_length:
         raise ValueError(

@@ -91,11 +91,7 @@ def test_a_head_that_is_missing_is_made_up_for(deep_teacher, batches):
     )
     found = plan.sources["encoder_layer_0/attention_output/kernel"].array
     both = kernel[:8] + 2.0 * kernel[8:]  # by what the first head says
-    ours = plan.sources["encoder_layer_0/value/kernel"]
-    kept_first = np.allclose(
-        ours.array.shape, (8, 8)
-    )  # heads of width 8, eight channels
-    assert kept_first
+    # By what the second says it is half of it.
     candidates = [both[:, ::2], both[:, ::2] / 2.0]
     assert any(np.allclose(found, c, rtol=1e-3, atol=1e-4) for c in candidates)
     bias_found = plan.sources["encoder_layer_0/attention_output/bias"].array
