@@ -91,16 +91,9 @@ class Distiller(BackendStep, keras.Model):
         self.micro_batches = micro_batches
         self.row_draws = keras.random.SeedGenerator(seed)
         self.loss_terms = dict(loss_terms)
-        self.loss_weights = {
-            name: self.add_weight(
-                name=f"{name}_weight",
-                shape=(),
-                dtype="float32",
-                initializer=keras.initializers.Constant(loss_weights[name]),
-                trainable=False,
-            )
-            for name in loss_terms
-        }
+        self.loss_weights = hold_weights(
+            self, {name: loss_weights[name] for name in loss_terms}
+        )
         # 1 once a plan was applied: saved with a checkpoint, so that a
         # resumed run is not started anew.
         self.student_initialized = self.add_weight(
@@ -318,3 +311,25 @@ def check_weights(loss_terms, loss_weights):
             "`loss_weights` must be 0 or more, and finite. "
             f"Received: {loss_weights}"
         )
+
+
+def hold_weights(model, loss_weights):
+    """Loss weights as a model's variables, which a callback may move.
+
+    Args:
+        model: Keras model.
+        loss_weights: Dict of str to float.
+
+    Returns:
+        Dict of the same names to variables.
+    """
+    return {
+        name: model.add_weight(
+            name=f"{name}_weight",
+            shape=(),
+            dtype="float32",
+            initializer=keras.initializers.Constant(weight),
+            trainable=False,
+        )
+        for name, weight in loss_weights.items()
+    }

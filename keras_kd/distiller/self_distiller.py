@@ -4,6 +4,7 @@ import functools
 
 import keras
 from keras import ops
+from keras_kd.distiller.distiller import hold_weights
 from keras_kd.layers import run_unless
 from keras_kd.losses import SoftTargetKL
 
@@ -81,16 +82,7 @@ class SelfDistiller(keras.Model):
             )
         self.soft_targets = SoftTargetKL(temperature)
         self.draws = keras.random.SeedGenerator(seed)
-        self.loss_weights = {
-            name: self.add_weight(
-                name=f"{name}_weight",
-                shape=(),
-                dtype="float32",
-                initializer=keras.initializers.Constant(weight),
-                trainable=False,
-            )
-            for name in TERMS[1:]
-        }
+        self.loss_weights = hold_weights(self, dict.fromkeys(TERMS[1:], weight))
         self.term_metrics = [keras.metrics.Mean(name=name) for name in TERMS]
         self.built = True
 

@@ -71,8 +71,7 @@ def compensate(plan, teacher, batches=None, method="gains", ridge=0.1):
             f"`method` must be one of {list(COMPENSATIONS)}. "
             f"Received: {method!r}"
         )
-    if not ridge > 0:
-        raise ValueError(f"`ridge` must be above 0. Received: {ridge}")
+    check_ridge(ridge)
     if plan.layers_to_keep is None:
         raise ValueError(
             "`plan` must copy layers to be compensated. Received: "
@@ -121,8 +120,9 @@ def _fits(plan, teacher, batches, method, ridge):
             continue
         last = layers[after - 1]
         before_last = [whole[after - 1] for whole in text.states]
+        contexts = text.inputs_of("attention_output", last, before_last)
         targets = {
-            "attention_output": text.attend(last, before_last),
+            "attention_output": text.attend(last, before_last, contexts),
             "feed_forward_output": [whole[after] for whole in text.states],
         }
         for projection, norm in BRANCHES.items():
@@ -228,9 +228,14 @@ class Text:
             found.append(ops.convert_to_numpy(ops.reshape(context, x.shape)))
         return found
 
-    def attend(self, layer, states):
-        """What a layer has after its attention."""
-        contexts = self.inputs_of("attention_output", layer, states)
+    def attend(self, layer, states, contexts):
+        """What a layer has after its attention.
+
+        Args:
+            layer: `EncoderLayer`.
+            states: List of (B, T, D), its inputs.
+            contexts: Those of its `attention_output`, from `inputs_of`.
+        """
         return [
             ops.convert_to_numpy(
                 layer.attention_norm(x + layer.attention_output(context))
@@ -321,12 +326,7 @@ class Branch:
         wanted += total.mean(-1, keepdims=True) - self.x
         inputs = np.c_[self.inputs, np.ones(len(self.inputs))]
         start = np.vstack([self.kernel, self.bias])
-        weighted = (inputs / scale**2).T
-        gram = weighted @ inputs
-        hold = ridge * np.trace(gram) / len(gram)
-        fitted = np.linalg.solve(
-            gram + hold * np.eye(len(gram)), weighted @ wanted + hold * start
-        )
+        fitted = held_fit(inputs / scale, wanted / scale, start, ridge)
         fitted = np.where(seen, fitted, start)
         return fitted[:-1], fitted[-1]
 
@@ -336,3 +336,28 @@ class Branch:
         centred = total - total.mean(-1, keepdims=True)
         normed = centred / self.scale(total) * self.gamma + self.beta
         return normed.astype("float32")
+
+
+def check_ridge(ridge):
+    """Refuses what holds nothing."""
+    if not ridge > 0:
+        raise ValueError(f"`ridge` must be above 0. Received: {ridge}")
+
+
+def held_fit(inputs, wanted, start, ridge):
+    """Least squares, held to where it starts.
+
+    Args:
+        inputs: (N, I).
+        wanted: (N, O).
+        start: (I, O).
+        ridge: Float > 0, times the mean square of `inputs`.
+
+    Returns:
+        (I, O).
+    """
+    gram = inputs.T @ inputs
+    hold = ridge * np.trace(gram) / len(gram)
+    return np.linalg.solve(
+        gram + hold * np.eye(len(gram)), inputs.T @ wanted + hold * start
+    )

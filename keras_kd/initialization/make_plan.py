@@ -47,7 +47,7 @@ def make_plan(plan, teacher, student, batches=None):
                 index = layers[int(owner.rsplit("_", 1)[1])]
                 sources[target] = Source(f"encoder_layer_{index}/{rest}")
         elif target in theirs:
-            sources[target] = _embedding_source(
+            sources[target] = embedding_source(
                 target, teacher.config, student.config
             )
     return InitializationPlan(name, layers, sources)
@@ -70,7 +70,14 @@ def find_layers(plan, teacher, num_layers, batches=None):
     return search_layers(teacher, num_layers, batches, robustness)
 
 
-def _embedding_source(name, teacher, student):
+def embedding_source(name, teacher, student):
+    """Of a variable outside of the layers; positions and segments are fitted.
+
+    Args:
+        name: Str.
+        teacher: The teacher's `BertConfig`.
+        student: The student's.
+    """
     if not name.startswith("embeddings/position"):
         return Source(name)
     fold = teacher.num_segments > 0 and student.num_segments == 0
@@ -83,12 +90,8 @@ def _embedding_source(name, teacher, student):
 
 
 def _check_shapes(teacher, student):
-    for field in (
-        "vocabulary_size",
-        "hidden_dim",
-        "intermediate_dim",
-        "num_heads",
-    ):
+    check_vocabulary_and_segments(teacher, student)
+    for field in ("hidden_dim", "intermediate_dim", "num_heads"):
         expected, received = getattr(teacher, field), getattr(student, field)
         if expected != received:
             raise ValueError(
@@ -101,6 +104,15 @@ def _check_shapes(teacher, student):
             "`student` must not have more positions than the teacher. "
             f"Expected at most: {teacher.max_sequence_length}. Received: "
             f"{student.max_sequence_length}"
+        )
+
+
+def check_vocabulary_and_segments(teacher, student):
+    """Refuses a student whose tokens or segments are not the teacher's."""
+    if teacher.vocabulary_size != student.vocabulary_size:
+        raise ValueError(
+            "`student` must have the teacher's `vocabulary_size`. Expected: "
+            f"{teacher.vocabulary_size}. Received: {student.vocabulary_size}"
         )
     if student.num_segments not in (0, teacher.num_segments):
         raise ValueError(

@@ -8,9 +8,18 @@ import dataclasses
 
 import numpy as np
 from keras import ops
-from keras_kd.initialization.compensation import Text
-from keras_kd.initialization.make_plan import find_layers
-from keras_kd.initialization.plans import Fitted, InitializationPlan, Selected
+from keras_kd.initialization.compensation import Text, check_ridge, held_fit
+from keras_kd.initialization.make_plan import (
+    check_vocabulary_and_segments,
+    embedding_source,
+    find_layers,
+)
+from keras_kd.initialization.plans import (
+    Fitted,
+    InitializationPlan,
+    Selected,
+    Source,
+)
 
 
 def narrow_plan(plan, teacher, student, batches, ridge=1e-3):
@@ -49,8 +58,7 @@ def narrow_plan(plan, teacher, student, batches, ridge=1e-3):
             `make_plan` and `compensate`.
     """
     _check_narrower(teacher.config, student.config)
-    if not ridge > 0:
-        raise ValueError(f"`ridge` must be above 0. Received: {ridge}")
+    check_ridge(ridge)
     layers = find_layers(plan, teacher, student.config.num_layers, batches)
     if layers is None:
         raise ValueError(
@@ -108,7 +116,7 @@ class Cut:
 
     def select(self, target, source, *indices):
         """Some rows, some columns; None for all."""
-        self.sources[target] = Selected(source, indices)
+        self.sources[target] = Selected(Source(source), indices)
 
     def refit(self, target, source, inputs, read, written):
         """A kernel and bias that read and write less.
@@ -127,12 +135,7 @@ class Cut:
         if len(read) < len(kernel):
             wanted = inputs @ kernel + bias
             given = np.c_[inputs[:, read], np.ones(len(inputs))]
-            gram = given.T @ given
-            hold = self.ridge * np.trace(gram) / len(gram)
-            start = np.linalg.solve(
-                gram + hold * np.eye(len(gram)),
-                given.T @ wanted + hold * start,
-            )
+            start = held_fit(given, wanted, start, self.ridge)
         how = f"fitted on {len(read)} of its {len(kernel)} inputs"
         for part, array in (("kernel", start[:-1]), ("bias", start[-1])):
             self.sources[f"{target}/{part}"] = Fitted(
@@ -146,12 +149,7 @@ def _narrow_layer(cut, text, index, layer, channels, config):
     ours, theirs = f"encoder_layer_{index}", f"encoder_layer_{layer}"
     states = [whole[layer] for whole in text.states]
     contexts = text.inputs_of("attention_output", teacher, states)
-    attended = [
-        ops.convert_to_numpy(
-            teacher.attention_norm(x + teacher.attention_output(context))
-        )
-        for x, context in zip(states, contexts, strict=True)
-    ]
+    attended = text.attend(teacher, states, contexts)
     inner = text.inputs_of("feed_forward_output", teacher, attended)
     states, contexts, attended, inner = map(
         text.flat, (states, contexts, attended, inner)
@@ -184,15 +182,13 @@ def _narrow_layer(cut, text, index, layer, channels, config):
 def _narrow_ends(cut, text, channels, teacher, student):
     """Embeddings, masked-LM head and pooler."""
     last = text.flat([whole[-1] for whole in text.states])
-    positions = np.arange(student.config.max_sequence_length)
-    fold = teacher.config.num_segments > 0 == student.config.num_segments
     for name in cut.variables:
         owner = name.rpartition("/")[0]
         if name.startswith("encoder_layer_"):
             continue
         if name == "embeddings/position/embeddings":
-            add = ("embeddings/segment/embeddings", 0) if fold else None
-            cut.sources[name] = Selected(name, (positions, channels), add)
+            source = embedding_source(name, teacher.config, student.config)
+            cut.sources[name] = Selected(source, (None, channels))
         elif owner == "pooler":
             first = np.concatenate([whole[-1][:, 0] for whole in text.states])
             cut.refit(owner, owner, first, channels, channels)
@@ -207,11 +203,7 @@ def _narrow_ends(cut, text, channels, teacher, student):
 
 
 def _check_narrower(teacher, student):
-    if teacher.vocabulary_size != student.vocabulary_size:
-        raise ValueError(
-            "`student` must have the teacher's `vocabulary_size`. Expected: "
-            f"{teacher.vocabulary_size}. Received: {student.vocabulary_size}"
-        )
+    check_vocabulary_and_segments(teacher, student)
     for field in (
         "hidden_dim",
         "num_heads",
@@ -224,12 +216,6 @@ def _check_narrower(teacher, student):
                 f"`student` may have at most the teacher's `{field}` to start "
                 f"from it. Expected: {most_there}. Received: {received}"
             )
-    if student.num_segments not in (0, teacher.num_segments):
-        raise ValueError(
-            "`student` must have the teacher's `num_segments`, or 0. "
-            f"Expected: {teacher.num_segments}. "
-            f"Received: {student.num_segments}"
-        )
     widths = [c.hidden_dim // c.num_heads for c in (teacher, student)]
     if widths[0] != widths[1]:
         raise ValueError(

@@ -103,30 +103,25 @@ class Scaled:
 
 @dataclasses.dataclass(frozen=True)
 class Selected:
-    """Some rows, columns, of a teacher variable.
+    """Some rows, columns, of what a `Source` gives.
 
     Args:
-        name: Str. Teacher variable.
+        source: `Source`.
         indices: Tuple, for each axis the indices that are kept, or None for
             all of them.
-        add_row: As of `Source`.
     """
 
-    name: str
+    source: Source
     indices: tuple
-    add_row: tuple[str, int] | None = None
 
     @property
     def names(self):
         """Teacher variables that are read."""
-        return [self.name, *([self.add_row[0]] if self.add_row else [])]
+        return self.source.names
 
     def value(self, variables):
         """The array, from the teacher's `named_variables()`."""
-        array = ops.convert_to_numpy(variables[self.name])
-        if self.add_row:
-            name, row = self.add_row
-            array = array + ops.convert_to_numpy(variables[name])[row]
+        array = self.source.value(variables)
         for axis, kept in enumerate(self.indices):
             if kept is not None:
                 array = np.take(array, kept, axis=axis)
@@ -134,11 +129,7 @@ class Selected:
 
     def __str__(self):
         kept = [":" if i is None else f"{len(i)} of" for i in self.indices]
-        text = f"{self.name}[{', '.join(kept)}]"
-        if self.add_row:
-            name, row = self.add_row
-            text += f" + {name}[{row}]"
-        return text
+        return f"{self.source}[{', '.join(kept)}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,13 +188,13 @@ class InitializationPlan:
         name: Str.
         layers_to_keep: Tuple of int, one teacher layer per student layer, or
             None where no layer is copied.
-        sources: Dict of student variable name to `Source`, `Scaled`, `Mean`
-            or `Fitted`.
+        sources: Dict of student variable name to `Source`, `Scaled`,
+            `Selected`, `Mean` or `Fitted`.
     """
 
     name: str
     layers_to_keep: tuple[int, ...] | None
-    sources: dict[str, Source | Scaled | Mean | Fitted]
+    sources: dict[str, Source | Scaled | Selected | Mean | Fitted]
 
     def apply(self, teacher, student):
         """Writes the teacher's values into the student.
