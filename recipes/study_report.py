@@ -1,4 +1,4 @@
-"""The study of initialisations in pictures and words. Not a recipe.
+"""The study of initialisations in numbers and words. Not a recipe.
 
 Reads results.csv and subnetworks.csv, so that a report can be made again from
 the tables alone; writes the pictures, report.md and report.html beside them.
@@ -8,7 +8,6 @@ import base64
 import collections
 import html
 import os
-import pathlib
 import statistics
 
 import keras_kd as kd
@@ -16,10 +15,10 @@ import numpy as np
 import scipy.stats
 
 from study_arms import CONTRASTS, DISTILBERT, STUDENTS, TEACHERS
-from study_runs import RESULT_ROW, SUBNETWORK_ROW, Table
+from study_figures import draw_robustness, draw_starts, draw_steps
+from study_tables import RESULT_ROW, SUBNETWORK_ROW, Table
 
 TIE = 0.02  # nats; less is called a tie
-SHOWN = ("plain", "layerdrop", "late", "sandwich")  # in the robustness curve
 FIGURES = {
     "robustness_curve.png": "What is left of a teacher when layers go: "
     "held-out nats of every sub-network by the layers it keeps. Band: all "
@@ -375,8 +374,8 @@ def page(text, folder):
             )
         elif line.startswith("#"):
             level = len(line) - len(line.lstrip("#"))
-            words = html.escape(line.lstrip("# "))
-            body.append(f"<h{level}>{words}</h{level}>")
+            heading = html.escape(line.lstrip("# "))
+            body.append(f"<h{level}>{heading}</h{level}>")
         elif line.startswith("- "):
             body.append(f"<li>{html.escape(line[2:])}</li>")
         elif line:
@@ -417,145 +416,4 @@ def write_text(path, text):
     """Writes beside, and renames."""
     beside = path.with_name(f"{path.name}.partial")
     beside.write_text(text, "utf-8")
-    os.replace(beside, path)
-
-
-# Pictures.
-
-
-def draw_robustness(study, path, config):
-    """Nats by the layers kept, a colour a teacher."""
-    figure, axes = new_figure()
-    for index, arm in enumerate(SHOWN):
-        found = [study.depths(arm, seed) for seed in study.seeds]
-        kept = list(found[0])
-        every = [[nats for f in found for nats in f[k]] for k in kept]
-        colour = f"C{index}"
-        axes.fill_between(
-            kept,
-            [min(nats) for nats in every],
-            [max(nats) for nats in every],
-            color=colour,
-            alpha=0.15,
-            linewidth=0,
-        )
-        for style, of in (("-", min), ("--", statistics.median)):
-            line = [statistics.mean(of(f[k]) for f in found) for k in kept]
-            axes.plot(
-                kept, line, style, color=colour, label=f"{arm}, {NAMES[of]}"
-            )
-        ends = [
-            statistics.mean(study.nats("student", student.name))
-            for student in STUDENTS
-            if student.source == student.teacher == arm
-        ]
-        axes.plot(
-            [config.kept],
-            [min(ends)],
-            "D",
-            color=colour,
-            markeredgecolor="white",
-            markersize=9,
-            label=f"{arm}, best student distilled",
-        )
-    alone = statistics.mean(study.nats("alone", "alone"))
-    axes.axhline(
-        alone,
-        color="black",
-        linestyle=":",
-        label=f"{config.kept} layers from scratch, FLOPs of both stages",
-    )
-    axes.axhline(study.unigram, color="grey", linewidth=0.8)
-    axes.annotate(
-        "unigram", (1, study.unigram), color="grey", va="bottom", fontsize=8
-    )
-    axes.set(
-        xlabel=f"layers kept, of {config.num_layers}",
-        ylabel="held-out masked cross-entropy (nats)",
-        title="What is left of a teacher when layers go",
-        xticks=range(1, config.num_layers + 1),
-    )
-    axes.legend(fontsize=8)
-    save(figure, path)
-
-
-NAMES = {min: "best", statistics.median: "median"}
-
-
-def draw_starts(study, path):
-    """Nats before and after distillation, a point a run."""
-    figure, axes = new_figure()
-    teachers = list(dict.fromkeys(arm.teacher for arm in STUDENTS))
-    for index, teacher in enumerate(teachers):
-        arms = [arm for arm in STUDENTS if arm.teacher == teacher]
-        starts, ends = (
-            [n for arm in arms for n in study.nats("student", arm.name, column)]
-            for column in ("start", "final")
-        )
-        label = f"distilled from {teacher}"
-        if len(arms) > 2:
-            rho = scipy.stats.spearmanr(starts, ends).statistic
-            label += f" (Spearman's ρ {rho:.2f})"
-        axes.plot(starts, ends, "o", color=f"C{index}", label=label, alpha=0.7)
-    axes.set(
-        xlabel="nats before distillation",
-        ylabel="nats after distillation",
-        title="Does a better start end better?",
-    )
-    axes.legend(fontsize=8)
-    save(figure, path)
-
-
-def draw_steps(study, path):
-    """Held-out nats on the way: DistilBERT's, and the arms compared with it."""
-    figure, axes = new_figure()
-    arms = [DISTILBERT.name]
-    for ours, other in CONTRASTS.values():
-        arms += [name for name in (ours, other) if name not in arms]
-    for index, arm in enumerate(arms):
-        steps, nats = study.curves("student", arm)
-        axes.plot(
-            steps,
-            nats.mean(0),
-            "o-",
-            color=f"C{index}",
-            label=arm,
-            markersize=3,
-        )
-        axes.fill_between(
-            steps,
-            nats.min(0),
-            nats.max(0),
-            color=f"C{index}",
-            alpha=0.12,
-            linewidth=0,
-        )
-    level = statistics.mean(study.nats("student", DISTILBERT.name))
-    axes.axhline(level, color="C0", linestyle=":")
-    axes.set(
-        xlabel="steps of distillation",
-        ylabel="held-out masked cross-entropy (nats)",
-        title="How long until DistilBERT's way is met",
-    )
-    axes.legend(fontsize=7)
-    save(figure, path)
-
-
-def new_figure():
-    """A figure and its axes; without pyplot, so without a display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.grid(alpha=0.3)
-    return figure, axes
-
-
-def save(figure, path):
-    """Writes beside, and renames."""
-    path = pathlib.Path(path)
-    beside = path.with_name(f"{path.stem}.partial{path.suffix}")
-    figure.savefig(beside, dpi=130)
     os.replace(beside, path)

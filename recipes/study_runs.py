@@ -6,7 +6,6 @@ arm, seed and learning rate: it has the first weights, the order of the text
 and the masks of all others of its seed.
 """
 
-import csv
 import functools
 import math
 import os
@@ -16,21 +15,9 @@ import keras
 import numpy as np
 from rich.console import Console
 
-from run_folder import make_optimizer, warmed_up_and_decayed
+from run_folder import jit_compile, make_optimizer, warmed_up_and_decayed
 from study_arms import TEACHERS
-
-RESULT_ROW = (
-    "kind",
-    "arm",
-    "seed",
-    "learning_rate",
-    "steps",
-    "flops",
-    "start",
-    "final",
-    "curve",
-)
-SUBNETWORK_ROW = ("arm", "seed", "steps", "layers", "search", "test", "kl")
+from study_tables import RESULT_ROW, SUBNETWORK_ROW, Table
 
 
 class MaskedBlocks(keras.utils.PyDataset):
@@ -82,36 +69,6 @@ class MaskedBlocks(keras.utils.PyDataset):
 @functools.lru_cache(maxsize=2)
 def _order(blocks, seed, epoch):
     return np.random.default_rng([seed, epoch]).permutation(blocks)
-
-
-class Table:
-    """A CSV file with a header, one row after another, never half a row."""
-
-    def __init__(self, path, columns):
-        self.path = path
-        self.columns = columns
-        self.rows = []
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                self.rows = list(csv.DictReader(file))
-
-    def add(self, rows):
-        """Appends rows, dicts, and writes the file."""
-        self.rows += [{c: str(row[c]) for c in self.columns} for row in rows]
-        beside = self.path.with_name(f"{self.path.name}.partial")
-        with beside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns)
-            writer.writeheader()
-            writer.writerows(self.rows)
-        os.replace(beside, self.path)
-
-    def find(self, **wanted):
-        """The rows that have these values, compared as text."""
-        return [
-            row
-            for row in self.rows
-            if all(row[name] == str(value) for name, value in wanted.items())
-        ]
 
 
 def flops_of_layers(config, tokens, length):
@@ -222,9 +179,8 @@ class Runs:
         return rounded(self.config.teacher_steps * share, self.config.points)
 
     def done(self, **wanted):
-        """The row of a run, or None."""
-        found = self.results.find(**wanted)
-        return found[0] if found else None
+        """Whether there is the row of a run."""
+        return bool(self.results.find(**wanted))
 
     def say(self, text):
         """A line about what comes next."""
@@ -324,12 +280,26 @@ class Runs:
         self.results.add([key | row])
 
     def fit(self, model, seed, steps, learning_rate, flops, keep, more=()):
-        """Trains by masked LM: a row's last columns."""
+        """Trains a new model by masked LM: a row's last columns."""
         keras.utils.set_random_seed(seed)
         model.compile(
             make_optimizer("muon", learning_rate, steps),
-            jit_compile=self.config.jit_compile,
+            jit_compile=jit_compile(self.config),
         )
+        return self.learn(model, seed, steps, flops, keep, more)
+
+    def learn(self, model, seed, steps, flops, keep, callbacks):
+        """Trains a compiled model: a row's last columns.
+
+        Args:
+            model: Keras model.
+            seed: Int, of the order of the text and the masks.
+            steps: Int.
+            flops: Float, of a step.
+            keep: Bool. Whether it is reported, so looked at on the half of
+                the held-out text that chooses nothing.
+            callbacks: Iterable.
+        """
         points = self.config.points
         held_out = self.test if keep else self.search
         begin = held_out_nats(
@@ -340,7 +310,7 @@ class Runs:
             steps_per_epoch=steps // points,
             epochs=points,
             validation_data=held_out,
-            callbacks=list(more),
+            callbacks=list(callbacks),
             shuffle=False,
             verbose=self.config.verbose,
         ).history
@@ -377,9 +347,9 @@ class Runs:
 
     def save(self, model, path):
         """Writes a model beside, and renames it."""
-        beside = path.with_name(f".{path.name}")
-        model.save(beside.with_suffix(".partial.keras"))
-        os.replace(beside.with_suffix(".partial.keras"), path)
+        beside = path.with_name(f"{path.stem}.partial.keras")
+        model.save(beside)
+        os.replace(beside, path)
 
     # Students.
 
@@ -394,7 +364,7 @@ class Runs:
         student = kd.BertMaskedLM(self.shape(self.config.kept))
         distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
         distiller.compile(
-            make_optimizer("muon", 1e-3), jit_compile=self.config.jit_compile
+            make_optimizer("muon", 1e-3), jit_compile=jit_compile(self.config)
         )
         distiller.optimizer.build(distiller.trainable_variables)
         return distiller
@@ -421,11 +391,14 @@ class Runs:
         self.say(f"student {arm.name}, seed {seed}, rate {learning_rate}")
         config, distiller = self.config, self.distiller
         keras.utils.set_random_seed(seed)
-        copy_weights(self.load(arm.teacher, seed), distiller.teacher)
+        teachers = {
+            name: self.load(name, seed) for name in {arm.teacher, arm.source}
+        }
+        copy_weights(teachers[arm.teacher], distiller.teacher)
         student = distiller.student
         fresh = kd.BertMaskedLM(self.shape(config.kept), seed=seed + 1)
         copy_weights(fresh, student)
-        source = self.load(arm.source, seed)
+        source = teachers[arm.source]
         plan = kd.make_plan(
             self.best_layers(arm.source, seed, arm.plan), source, student
         )
@@ -435,23 +408,16 @@ class Runs:
         plan.apply(source, student)
         for variable in distiller.optimizer.variables:
             variable.assign(keras.ops.zeros_like(variable))
-        steps, points = config.student_steps, config.points
-        held_out = self.test if keep else self.search
-        begin = held_out_nats(
-            distiller.evaluate(held_out, return_dict=True, verbose=0)
+        schedule = warmed_up_and_decayed(learning_rate, config.student_steps)
+        row = self.learn(
+            distiller,
+            seed + 500,
+            config.student_steps,
+            self.student_flops(),
+            keep,
+            [kd.ScheduleLearningRate(schedule)],
         )
-        schedule = warmed_up_and_decayed(learning_rate, steps)
-        history = distiller.fit(
-            self.text(seed + 500, steps),
-            steps_per_epoch=steps // points,
-            epochs=points,
-            validation_data=held_out,
-            callbacks=[kd.ScheduleLearningRate(schedule)],
-            shuffle=False,
-            verbose=config.verbose,
-        ).history
-        flops = steps * self.student_flops()
-        self.results.add([key | curve_row(begin, history, steps, flops)])
+        self.results.add([key | row])
 
     def best_rate(self, kind, arm):
         """The learning rate that was best on the seed that is not reported."""

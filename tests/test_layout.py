@@ -59,8 +59,10 @@ NOT_RECIPES = {
     "step_tables",
     "step_worker",
     "study_arms",
+    "study_figures",
     "study_report",
     "study_runs",
+    "study_tables",
 }
 
 

@@ -34,8 +34,10 @@ NAMES = sorted(
             "worker_process",
             "step_",
             "study_arms",
+            "study_figures",
             "study_report",
             "study_runs",
+            "study_tables",
         )
     )
 )

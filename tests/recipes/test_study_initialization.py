@@ -9,10 +9,13 @@ import pytest
 import study_initialization
 
 import study_arms
+import study_figures
 import study_report
 import study_runs
+import study_tables
 from study_report import Study, findings, steps_to, verdicts, write_report
-from study_runs import MaskedBlocks, Runs, Table, rounded
+from study_runs import MaskedBlocks, Runs, rounded
+from study_tables import Table
 
 SEEDS = (0, 1, 2)
 LAYERS = ("0", "1", "2", "0 1", "0 2", "1 2", "0 1 2")
@@ -34,6 +37,7 @@ class Config:
     tuning_seed = 100
     scale = "cpu"
     precision = "float32"
+    jit_compile = None
     held_out_batches = 1
 
 
@@ -46,8 +50,10 @@ def final(arm, seed):
 @pytest.fixture
 def folder(tmp_path):
     """A study's tables, with numbers by hand."""
-    results = Table(tmp_path / "results.csv", study_runs.RESULT_ROW)
-    subnetworks = Table(tmp_path / "subnetworks.csv", study_runs.SUBNETWORK_ROW)
+    results = Table(tmp_path / "results.csv", study_tables.RESULT_ROW)
+    subnetworks = Table(
+        tmp_path / "subnetworks.csv", study_tables.SUBNETWORK_ROW
+    )
     shared = {"learning_rate": 0.001, "steps": 100, "flops": "1e9"}
     for seed in SEEDS:
         for name in study_arms.TEACHERS:
@@ -124,7 +130,7 @@ def test_what_is_found_is_what_the_tables_say(folder):
 
 
 def test_an_arm_that_never_arrives_says_so(folder):
-    table = Table(folder / "results.csv", study_runs.RESULT_ROW)
+    table = Table(folder / "results.csv", study_tables.RESULT_ROW)
     for row in table.rows:
         if row["arm"] == "plain random < plain":
             row["curve"] = "0:9 10:8 20:7"
@@ -312,7 +318,12 @@ def test_a_study_goes_on_where_it_stopped(
         study_arms.StudentArm("late", "searched", "late", "gains"),
     ]
     contrasts = {"late": (chosen[1].name, chosen[0].name)}
-    for module in (study_initialization, study_report, study_runs):
+    for module in (
+        study_initialization,
+        study_figures,
+        study_report,
+        study_runs,
+    ):
         for name, value in (
             ("TEACHERS", teachers),
             ("STUDENTS", chosen),
