@@ -1,7 +1,10 @@
 """BERT encoders and task models: what teachers and students are."""
 
 from keras_kd.models.bert_backbone import BertBackbone
-from keras_kd.models.bert_tasks import BertClassifier, BertMaskedLM
+from keras_kd.models.bert_classifier import BertClassifier, BertRegressor
+from keras_kd.models.bert_masked_lm import BertMaskedLM
+from keras_kd.models.bert_span_extractor import BertSpanExtractor
+from keras_kd.models.bert_token_classifier import BertTokenClassifier
 from keras_kd.models.presets import PRESETS, BertConfig
 
 __all__ = [
@@ -10,4 +13,7 @@ __all__ = [
     "BertClassifier",
     "BertConfig",
     "BertMaskedLM",
+    "BertRegressor",
+    "BertSpanExtractor",
+    "BertTokenClassifier",
 ]

@@ -1,0 +1,190 @@
+"""What task models share: how they train, and how they get an encoder."""
+
+import dataclasses
+
+import keras
+from keras_kd.layers.dropout import Dropout
+from keras_kd.layers.noise import noise
+from keras_kd.layers.seeds import split_seed
+from keras_kd.models.bert_backbone import (
+    BertBackbone,
+    EncoderModel,
+    name_variables,
+    token_inputs,
+)
+from keras_kd.models.presets import BertConfig
+
+
+class TaskModel(EncoderModel):
+    """A model whose loss and metrics see its logits alone.
+
+    Trains with plain `compile` and `fit`; the loss "auto" is that of
+    `make_loss`, the cross-entropy of the labels' ids.
+    """
+
+    @classmethod
+    def from_encoder(cls, encoder, seed=None, dtype=None, **arguments):
+        """A model of this class over a copy of an encoder's weights.
+
+        Args:
+            encoder: `BertBackbone`, or a task model over one, whose head is
+                left behind. Where it has no pooler and this class does, the
+                pooler starts at random.
+            seed: Int or None. Seed of the new head, dropout and LayerDrop.
+            dtype: Str or policy. Keras's precision policy; default: the
+                global.
+            **arguments: The class's own, such as `class_names`.
+
+        Returns:
+            The model.
+        """
+        model = cls(encoder.config, seed=seed, dtype=dtype, **arguments)
+        theirs = getattr(encoder, "backbone", encoder).named_variables()
+        for name, variable in model.backbone.named_variables().items():
+            if name in theirs:
+                variable.assign(theirs[name])
+        return model
+
+    @staticmethod
+    def make_loss():
+        """The loss that "auto" stands for."""
+        return keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, reduction="mean_with_sample_weight"
+        )
+
+    def compile(self, optimizer="adamw", loss="auto", **kwargs):
+        """Keras's `compile`; "auto" is the loss that the task is told by.
+
+        It is averaged over what has weight (`sample_weight`): for a masked LM
+        the masked positions.
+        """
+        if loss == "auto":
+            loss = self.make_loss()
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compiles a loaded model as it was when it was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        return super().compute_loss(
+            x, y, y_pred["logits"], sample_weight, training
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
+
+
+class DenseTask(TaskModel):
+    """A task model whose head is dropout and one dense layer.
+
+    A class says how many numbers the layer gives (`num_outputs`), whether it
+    reads each text's pooled state or each token's (`pooled`), and what becomes
+    of them (`shape_logits`).
+
+    Args:
+        config: `BertConfig`, or its fields as a dict.
+        num_outputs: Int.
+        classifier_dropout: Float in [0, 1), of what the layer reads; None for
+            `config.dropout`.
+        seed: Int or None. Seed of initial weights, dropout and LayerDrop.
+        dtype: Str or policy. Keras's precision policy; default: the global.
+    """
+
+    pooled = True
+    head_name = "classifier"
+
+    def __init__(
+        self,
+        config,
+        num_outputs,
+        classifier_dropout=None,
+        seed=None,
+        dtype=None,
+        **kwargs,
+    ):
+        config = (
+            config if isinstance(config, BertConfig) else BertConfig(**config)
+        )
+        config = dataclasses.replace(config, pooler=self.pooled)
+        if classifier_dropout is None:
+            classifier_dropout = config.dropout
+        seeds = split_seed(seed, 3)
+        backbone = BertBackbone(
+            config, seed=seeds[0], dtype=dtype, name="backbone"
+        )
+        dropout = Dropout(classifier_dropout, seed=seeds[1], dtype=dtype)
+        classifier = keras.layers.Dense(
+            num_outputs,
+            kernel_initializer=noise(config.initializer_range, seeds[2]),
+            dtype="float32",
+            name=self.head_name,
+        )
+        inputs, outputs = self.classify(backbone, dropout, classifier, config)
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        self.keep_arguments(config, seed, dtype)
+        self.classifier_dropout = classifier_dropout
+        self.backbone = backbone
+        self.dropout = dropout
+        self.classifier = classifier
+
+    @classmethod
+    def classify(cls, backbone, dropout, classifier, config):
+        """Functional inputs and outputs of the head over a backbone."""
+        inputs = token_inputs(config)
+        outputs = dict(backbone(inputs))
+        states = outputs["hidden_states"][-1]
+        read = outputs["pooled"] if cls.pooled else states
+        logits = classifier(dropout(read))
+        outputs["logits"] = cls.shape_logits(logits, inputs["padding_mask"])
+        return inputs, outputs
+
+    @staticmethod
+    def shape_logits(logits, padding_mask):
+        """The model's logits, of what the dense layer gives."""
+        return logits
+
+    def connect_observed(self, names):
+        backbone = self.backbone.observing(names)
+        return self.classify(
+            backbone, self.dropout, self.classifier, self.config
+        )
+
+    def connect_layers(self, layers):
+        backbone = self.backbone.subnetwork(layers)
+        return self.classify(
+            backbone, self.dropout, self.classifier, self.config
+        )
+
+    def named_variables(self):
+        """The backbone's names, and the head's, such as "classifier/kernel".
+
+        Returns:
+            Dict of str to variable.
+        """
+        own = name_variables([self.classifier])
+        return {**self.backbone.named_variables(), **own}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "classifier_dropout": self.classifier_dropout,
+        }
+
+
+def check_class_names(class_names):
+    """The names as a list.
+
+    Raises:
+        ValueError: If there is none, or one twice.
+    """
+    names = list(class_names or ())
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            "`class_names` must name a class, each by another name. "
+            f"Received: {class_names}"
+        )
+    return names
