@@ -40,7 +40,9 @@ class Distiller(BackendStep, keras.Model):
     Args:
         teacher: `BertMaskedLM`, or a model with the same dicts and a `head`;
             where no term needs the vocabulary, a `BertBackbone` too, on the
-            batches of `keras_kd.token_batches`.
+            batches of `keras_kd.token_batches`; for a task's terms, of
+            `task_losses`, a task model such as `BertClassifier`, on batches
+            such as those of `keras_kd.labeled_batches`.
         student: Likewise, with the teacher's vocabulary.
         loss_terms: Dict of str to `LossTerm`, as from `distilbert_losses`.
         loss_weights: Dict of str to float >= 0, held in variables; default 1
@@ -278,6 +280,14 @@ def check_pair(teacher, student, loss_terms):
         raise ValueError(
             "`student` must have the teacher's `vocabulary_size`. Expected: "
             f"{theirs.vocabulary_size}. Received: {ours.vocabulary_size}"
+        )
+    expected, received = (
+        getattr(model, "class_names", None) for model in (teacher, student)
+    )
+    if expected and received and expected != received:
+        raise ValueError(
+            "`student` must have the teacher's `class_names`, in their order. "
+            f"Expected: {expected}. Received: {received}"
         )
     for term in loss_terms.values():
         term.build_for(theirs, ours)

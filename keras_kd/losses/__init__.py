@@ -19,6 +19,12 @@ from keras_kd.losses.soft_targets import (
     SoftTargetKL,
     SoftTargetTerm,
 )
+from keras_kd.losses.task_labels import (
+    LabelTerm,
+    TaskLogitsMSETerm,
+    TaskSoftTargetTerm,
+    task_losses,
+)
 from keras_kd.losses.vocabulary import VocabularyTerm, vocabulary_pass
 
 __all__ = [
@@ -26,13 +32,17 @@ __all__ = [
     "HiddenStateCosine",
     "HiddenStateMSE",
     "HiddenStateTerm",
+    "LabelTerm",
     "LogitsMSETerm",
     "LossTerm",
     "MaskedLMTerm",
     "RelationTerm",
     "SoftTargetKL",
     "SoftTargetTerm",
+    "TaskLogitsMSETerm",
+    "TaskSoftTargetTerm",
     "VocabularyTerm",
     "distilbert_losses",
+    "task_losses",
     "vocabulary_pass",
 ]

@@ -13,7 +13,7 @@ def row_sum(values):
     """
     if not on_processor():
         return ops.sum(values, axis=-1)
-    ones = ops.ones((values.shape[-1], 1), values.dtype)
+    ones = ops.ones((ops.shape(values)[-1], 1), values.dtype)
     return ops.squeeze(ops.matmul(values, ones), axis=-1)
 
 
