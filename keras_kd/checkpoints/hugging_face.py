@@ -10,13 +10,22 @@ from keras_kd.checkpoints.hugging_face_names import (
     their_names,
 )
 from keras_kd.checkpoints.tensor_files import list_tensors, read_json
-from keras_kd.models import BertBackbone, BertClassifier, BertMaskedLM
+from keras_kd.models import (
+    BertBackbone,
+    BertClassifier,
+    BertMaskedLM,
+    BertRegressor,
+    BertSpanExtractor,
+    BertTokenClassifier,
+)
 
 ARCHITECTURES = {
     "BertModel": BertBackbone,
     "BertForMaskedLM": BertMaskedLM,
     "BertForPreTraining": BertMaskedLM,
     "BertForSequenceClassification": BertClassifier,
+    "BertForTokenClassification": BertTokenClassifier,
+    "BertForQuestionAnswering": BertSpanExtractor,
     "DistilBertModel": BertBackbone,
     "DistilBertForMaskedLM": BertMaskedLM,
 }
@@ -71,7 +80,15 @@ def _model_class(theirs):
             "it as, such as model_class=kd.BertBackbone. "
             f"Received: {architectures}"
         )
-    return ARCHITECTURES[known[0]]
+    found = ARCHITECTURES[known[0]]
+    regression = theirs.get("problem_type") == "regression"
+    if found is BertClassifier and regression and _num_labels(theirs) == 1:
+        return BertRegressor
+    return found
+
+
+def _num_labels(theirs):
+    return len(theirs.get("id2label") or range(theirs.get("num_labels", 2)))
 
 
 def _settle_shared(found, config):
@@ -90,17 +107,16 @@ def _settle_shared(found, config):
 
 
 def _arguments(theirs, model_class):
-    if model_class is not BertClassifier:
+    if model_class in (BertBackbone, BertMaskedLM):
         return {}
-    names = theirs.get("id2label")
-    if names:
+    arguments = {"classifier_dropout": theirs.get("classifier_dropout")}
+    if model_class in (BertClassifier, BertTokenClassifier):
+        names = theirs.get("id2label") or {
+            i: f"LABEL_{i}" for i in range(_num_labels(theirs))
+        }
         names = [names[index] for index in sorted(names, key=int)]
-    else:
-        names = [f"LABEL_{i}" for i in range(theirs.get("num_labels", 2))]
-    return {
-        "class_names": names,
-        "classifier_dropout": theirs.get("classifier_dropout"),
-    }
+        arguments["class_names"] = names
+    return arguments
 
 
 def _as_ours(tensor, name):

@@ -107,7 +107,7 @@ THEIR_ACTIVATIONS = {
 # head, heads of other tasks.
 NOT_TAKEN = re.compile(
     r"embeddings\.(position_ids|token_type_ids)|cls\.seq_relationship\..*"
-    r"|pre_classifier\..*|qa_outputs\..*"
+    r"|pre_classifier\..*"
 )
 
 
@@ -232,6 +232,7 @@ def their_names(config, kind):
             part(owner, ours, theirs.format(index), leaves)
     part("pooler", "", "pooler.dense")
     part("classifier", "", "classifier")
+    part("span", "", "qa_outputs")
     head = HEADS[kind]
     part("masked_lm_head", "dense", head["dense"])
     part("masked_lm_head", "norm", head["norm"], norm)

@@ -34,9 +34,9 @@ def load_checkpoint(
     Args:
         source: Str or path: a folder, or a model's name on the Hugging Face
             hub, such as "google-bert/bert-base-uncased"; or a KerasHub model.
-        model_class: `BertBackbone`, `BertMaskedLM` or `BertClassifier`;
-            default: what the checkpoint says it is. Not for KerasHub's, whose
-            models say what they are.
+        model_class: `BertBackbone`, `BertMaskedLM`, `BertClassifier` or
+            another task model; default: what the checkpoint says it is. Not
+            for KerasHub's, whose models say what they are.
         revision: Str or None. Branch, tag or commit on the hub.
         seed: Int or None. Of dropout, and of weights that the checkpoint does
             not have.

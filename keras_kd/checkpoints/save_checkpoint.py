@@ -8,13 +8,23 @@ import numpy as np
 import safetensors.numpy
 from keras_kd.checkpoints.hugging_face_names import their_names, write_config
 from keras_kd.checkpoints.tensor_files import SAFETENSORS
-from keras_kd.models import BertBackbone, BertClassifier, BertMaskedLM
+from keras_kd.models import (
+    BertBackbone,
+    BertClassifier,
+    BertMaskedLM,
+    BertRegressor,
+    BertSpanExtractor,
+    BertTokenClassifier,
+)
 from keras_kd.whole_folder import whole_folder
 
 ARCHITECTURES = {
     ("bert", BertBackbone): "BertModel",
     ("bert", BertMaskedLM): "BertForMaskedLM",
     ("bert", BertClassifier): "BertForSequenceClassification",
+    ("bert", BertRegressor): "BertForSequenceClassification",
+    ("bert", BertTokenClassifier): "BertForTokenClassification",
+    ("bert", BertSpanExtractor): "BertForQuestionAnswering",
     ("distilbert", BertBackbone): "DistilBertModel",
     ("distilbert", BertMaskedLM): "DistilBertForMaskedLM",
 }
@@ -49,7 +59,8 @@ def save_checkpoint(
     appears whole or not at all.
 
     Args:
-        model: `BertBackbone`, `BertMaskedLM` or `BertClassifier`.
+        model: `BertBackbone`, `BertMaskedLM`, `BertClassifier`,
+            `BertRegressor`, `BertTokenClassifier` or `BertSpanExtractor`.
         folder: Str or path. May exist; other files in it stay.
         tokenizer: `WordPieceTokenizer` of the model, or None to write none.
         model_type: "bert", "distilbert", or None to choose.
@@ -100,7 +111,7 @@ def _choose_type(model, model_type):
     """What it is to be, or an error that says why it cannot be that."""
     if ("bert", type(model)) not in ARCHITECTURES:  # which has all of ours
         raise ValueError(
-            "`model` must be a BertBackbone, BertMaskedLM or BertClassifier. "
+            "`model` must be a BertBackbone, or a task model of keras_kd. "
             f"Received: {type(model).__name__}"
         )
     if model_type not in (None, "bert", "distilbert"):
@@ -110,7 +121,8 @@ def _choose_type(model, model_type):
         )
     config = model.config
     hindrances = {
-        "it is a classifier": type(model) is BertClassifier,
+        "it has a task's head": ("distilbert", type(model))
+        not in ARCHITECTURES,
         "it has segments (cut it with num_segments=0)": config.num_segments > 0,
         "it has a pooler": config.pooler,
         "its layer_norm_epsilon is not 1e-12": (
@@ -148,11 +160,15 @@ def _their_config(model, kind):
         **write_config(config, kind),
         "dtype": "float32",
     }
-    if isinstance(model, BertClassifier):
+    if hasattr(model, "classifier_dropout"):
+        theirs["classifier_dropout"] = model.classifier_dropout
+    if isinstance(model, BertRegressor):
+        theirs["problem_type"] = "regression"
+        theirs["id2label"], theirs["label2id"] = {"0": "score"}, {"score": 0}
+    elif hasattr(model, "class_names"):
         names = model.class_names
         theirs["id2label"] = {str(i): name for i, name in enumerate(names)}
         theirs["label2id"] = {name: i for i, name in enumerate(names)}
-        theirs["classifier_dropout"] = model.classifier_dropout
     return theirs
 
 
@@ -173,7 +189,7 @@ def _their_tensors(model, kind):
         values = ours[name]
         if name.endswith("/kernel"):
             values = np.ascontiguousarray(values.T)
-        in_head = name.startswith(("masked_lm_head", "classifier"))
+        in_head = name.startswith(("masked_lm_head", "classifier", "span"))
         prefix = "" if in_head or type(model) is BertBackbone else f"{kind}."
         theirs[f"{prefix}{key}"] = values
     bias = theirs.get("cls.predictions.bias")

@@ -18,6 +18,7 @@ def test_every_variable_has_one_name_of_theirs(kind):
     )
     ours = set(kd.BertMaskedLM(config).named_variables())
     ours |= set(kd.BertClassifier(config, ["a"]).named_variables())
+    ours |= set(kd.BertSpanExtractor(config).named_variables())
     names = their_names(config, kind)
     assert len(set(names.values())) == len(names)
     spare = {"embeddings/segment/embeddings"} if kind == "distilbert" else set()

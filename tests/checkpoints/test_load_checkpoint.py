@@ -195,7 +195,7 @@ def test_shapes_that_do_not_fit_name_both(folder):
         ({"position_embedding_type": "relative_key"}, "relative_key"),
         ({"is_decoder": True}, "`is_decoder`"),
         ({"num_attention_heads": 3}, "`num_heads` must divide"),
-        ({"architectures": ["BertForQuestionAnswering"]}, "`architectures`"),
+        ({"architectures": ["BertForMultipleChoice"]}, "`architectures`"),
         ({"architectures": None}, "`architectures`.*`model_class`"),
     ],
 )

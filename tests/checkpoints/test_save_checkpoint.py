@@ -159,3 +159,30 @@ def test_an_old_checkpoint_stays_unless_it_may_go(tmp_path, tiny_config):
     assert (tmp_path / "config.json").read_text() == "mine"
     kd.save_checkpoint(model, tmp_path, overwrite=True)
     assert kd.load_checkpoint(tmp_path).config.hidden_dim == 16
+
+
+@pytest.mark.parametrize(
+    ("model_class", "arguments", "architecture"),
+    [
+        (kd.BertRegressor, {}, "BertForSequenceClassification"),
+        (
+            kd.BertTokenClassifier,
+            {"class_names": ["O", "B-PER"]},
+            "BertForTokenClassification",
+        ),
+        (kd.BertSpanExtractor, {}, "BertForQuestionAnswering"),
+    ],
+)
+def test_a_task_model_comes_back_as_it_was(
+    tiny_config, tmp_path, model_class, arguments, architecture
+):
+    model = model_class(tiny_config, seed=0, **arguments)
+    kd.save_checkpoint(model, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["architectures"] == [architecture]
+    again = kd.load_checkpoint(tmp_path)
+    assert type(again) is model_class
+    for name, value in arguments.items():
+        assert getattr(again, name) == value
+    for name, variable in model.named_variables().items():
+        np.testing.assert_array_equal(again.named_variables()[name], variable)

@@ -37,6 +37,8 @@ CLASSES = {
     "BertForMaskedLM": {**BERT, "hidden_act": "gelu_pytorch_tanh"},
     "BertForPreTraining": {**BERT, "hidden_act": "silu"},
     "BertForSequenceClassification": {**BERT, "num_labels": 4},
+    "BertForTokenClassification": {**BERT, "num_labels": 4},
+    "BertForQuestionAnswering": BERT,
     "DistilBertModel": DISTILBERT,
     "DistilBertForMaskedLM": DISTILBERT,
 }
@@ -44,6 +46,8 @@ AUTO = {
     "BertModel": "AutoModel",
     "BertForMaskedLM": "AutoModelForMaskedLM",
     "BertForSequenceClassification": "AutoModelForSequenceClassification",
+    "BertForTokenClassification": "AutoModelForTokenClassification",
+    "BertForQuestionAnswering": "AutoModelForQuestionAnswering",
     "DistilBertModel": "AutoModel",
     "DistilBertForMaskedLM": "AutoModelForMaskedLM",
 }
@@ -80,6 +84,11 @@ def check_equal(ours, theirs, inputs, segments=True):
     ):
         if name in outputs and outputs[name] is not None and key in received:
             pairs.append((received[key], outputs[name]))
+    if "start_logits" in outputs:
+        real = torch.from_numpy(inputs["padding_mask"]) > 0  # ours hide it
+        for part, name in enumerate(("start_logits", "end_logits")):
+            ours_there = np.asarray(received["logits"])[:, part][real]
+            pairs.append((ours_there, outputs[name][real]))
     for our_values, their_values in pairs:
         scale = max(1.0, float(their_values.abs().max()))
         np.testing.assert_allclose(
@@ -103,6 +112,24 @@ def test_theirs_here_and_back_again(name, tmp_path):
     )
     assert not any(report[key] for key in report), report
     assert check_equal(ours, opened, batch()) >= 4
+
+
+def test_a_regressor_is_theirs_of_one_label(tmp_path):
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        **BERT, num_labels=1, problem_type="regression"
+    )
+    theirs = transformers.BertForSequenceClassification(config)
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = kd.load_checkpoint(tmp_path / "theirs")
+    assert isinstance(ours, kd.BertRegressor)
+    assert check_equal(ours, theirs, batch()) >= 5
+    kd.save_checkpoint(ours, tmp_path / "ours")
+    opened = transformers.AutoModelForSequenceClassification.from_pretrained(
+        tmp_path / "ours"
+    )
+    assert opened.config.problem_type == "regression"
+    assert check_equal(ours, opened, batch()) >= 5
 
 
 @pytest.mark.parametrize("pooler", [False, True])
