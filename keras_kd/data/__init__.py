@@ -7,20 +7,41 @@ from keras_kd.data.batches import masked_lm_batches, token_batches
 from keras_kd.data.beam_pipeline import write_store_with_beam
 from keras_kd.data.corpora import SPLITS, read_documents
 from keras_kd.data.document_filter import DocumentFilter
+from keras_kd.data.glue import GLUE, GlueTask, glue_task, read_glue
+from keras_kd.data.labeled_batches import labeled_batches
+from keras_kd.data.labeled_texts import (
+    LabeledText,
+    TaskColumns,
+    check_classes,
+    class_names_of,
+    label_ids,
+    read_labeled_texts,
+)
 from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs
 from keras_kd.data.mixed_store import MixedStore
 from keras_kd.data.token_store import TokenStore
 from keras_kd.data.tokenizer import WordPieceTokenizer
 
 __all__ = [
+    "GLUE",
     "SPLITS",
     "DocumentFilter",
+    "GlueTask",
+    "LabeledText",
     "MaskedLMMasking",
     "MixedStore",
+    "TaskColumns",
     "TokenStore",
     "WordPieceTokenizer",
+    "check_classes",
+    "class_names_of",
+    "glue_task",
+    "label_ids",
+    "labeled_batches",
     "masked_lm_batches",
     "read_documents",
+    "read_glue",
+    "read_labeled_texts",
     "smoothed_token_probs",
     "token_batches",
     "write_store_with_beam",

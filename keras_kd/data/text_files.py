@@ -40,7 +40,7 @@ class TextFile:
         """Yields the documents."""
         suffix = _kind(self.path)[0]
         if suffix in TEXT_SUFFIXES:
-            return group_lines(_lines(self.path))
+            return group_lines(read_lines(self.path))
         readers = {
             ".jsonl": _read_jsonl,
             ".csv": _read_csv,
@@ -57,7 +57,7 @@ class StandardInput:
 
     def read(self, text_column):
         """Yields the documents, as of a .txt file."""
-        return group_lines(_lines(pathlib.Path(piped_in().name)))
+        return group_lines(read_lines(pathlib.Path(piped_in().name)))
 
 
 @functools.cache  # it comes but once
@@ -147,7 +147,7 @@ def _open(file):
     return COMPRESSIONS[compression](file) if compression else file.open("rb")
 
 
-def _lines(file):
+def read_lines(file):
     """Yields lines of text; says where a byte is that is not UTF-8."""
     offset = 0
     try:
@@ -215,7 +215,7 @@ def is_title(line):
 
 
 def _read_jsonl(file, text_column):
-    for number, line in enumerate(_lines(file), start=1):
+    for number, line in enumerate(read_lines(file), start=1):
         if not line.strip():
             continue
         try:
@@ -243,7 +243,7 @@ def _read_jsonl(file, text_column):
 
 
 def _read_csv(file, text_column):
-    rows = csv.DictReader(_lines(file), strict=True)
+    rows = csv.DictReader(read_lines(file), strict=True)
     try:
         if rows.fieldnames is None:
             return

@@ -1,0 +1,183 @@
+import gzip
+import re
+
+import keras_kd as kd
+import datasets
+import pytest
+
+
+def write(path, text):
+    path.write_text(text, "utf-8")
+    return path
+
+
+PAIRS = kd.TaskColumns("one", "two", "label")
+
+
+def test_a_tsv_has_no_quotes(tmp_path):
+    file = write(
+        tmp_path / "a.tsv",
+        '\ufefftext\tlabel\nhe said " no\tgood\n\'t is "so"\tbad\n',
+    )
+    first, second = kd.read_labeled_texts(file)
+    assert (first.text, first.pair, first.label) == (
+        'he said " no',
+        None,
+        "good",
+    )
+    assert second.text == '\'t is "so"'
+    assert second.place == f"{file}, line 3"
+
+
+def test_a_tsv_without_header_gets_one(tmp_path):
+    file = write(tmp_path / "a.tsv", "x\t1\t\tA text.\ny\t0\t*\tText a.\n")
+    columns = kd.TaskColumns(
+        "text",
+        header=("source", "label", "mark", "text"),
+        labels={"0": "no", "1": "yes"},
+    )
+    found = kd.read_labeled_texts(file, columns)
+    assert [(t.text, t.label) for t in found] == [
+        ("A text.", "yes"),
+        ("Text a.", "no"),
+    ]
+
+
+def test_csv_and_jsonl_hold_pairs_and_may_be_compressed(tmp_path):
+    csv = tmp_path / "a.csv.gz"
+    with gzip.open(csv, "wt") as file:
+        file.write('one,two,label\n"a, b","c\nd",x\ne,f,y\n')
+    jsonl = write(
+        tmp_path / "a.jsonl",
+        '{"one": "a, b", "two": "c\\nd", "label": "x"}\n\n'
+        '{"one": "e", "two": "f", "label": "y"}\n',
+    )
+    for source, places in ((csv, (3, 4)), (jsonl, (1, 3))):
+        found = kd.read_labeled_texts(source, PAIRS)
+        assert [(t.text, t.pair, t.label) for t in found] == [
+            ("a, b", "c\nd", "x"),
+            ("e", "f", "y"),
+        ]
+        assert [t.place for t in found] == [
+            f"{source}, line {line}" for line in places
+        ]
+
+
+def test_numbers_and_texts_without_labels(tmp_path):
+    file = write(tmp_path / "a.tsv", "text\tscore\na\t2.5\nb\t-1\n")
+    numbers = kd.TaskColumns(label="score", regression=True)
+    found = kd.read_labeled_texts(file, numbers)
+    assert [t.label for t in found] == [2.5, -1.0]
+    found = kd.read_labeled_texts(file, kd.TaskColumns(label=None))
+    assert [t.label for t in found] == [None, None]
+
+
+def test_rows_of_a_dataset_have_the_names_of_its_classes(tmp_path, monkeypatch):
+    features = datasets.Features(
+        {
+            "text": datasets.Value("string"),
+            "label": datasets.ClassLabel(names=["bad", "good"]),
+        }
+    )
+    rows = datasets.Dataset.from_dict(
+        {"text": ["a", "b"], "label": [1, 0]}, features=features
+    )
+    asked = []
+
+    def load_dataset(*arguments, **settings):
+        asked.append((arguments, settings["split"]))
+        return rows
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    found = kd.read_labeled_texts("hf:me/reviews/small:test")
+    assert [(t.text, t.label) for t in found] == [("a", "good"), ("b", "bad")]
+    assert asked == [(("me/reviews", "small"), "test")]
+    assert found[1].place == "hf:me/reviews/small:test, row 1"
+
+
+BAD = {
+    "a tab in quotes": (
+        "a.tsv",
+        'text\tlabel\nfine\tx\n"a\tb"\ty\n',
+        {},
+        "a tab parts columns even within them. Received: 3 in .*line 3",
+    ),
+    "too few columns": ("a.tsv", "text\tlabel\nfine\n", {}, "1 in .*line 2"),
+    "a missing column": (
+        "a.tsv",
+        "sentence\tlabel\na\tx\n",
+        {},
+        r"there: \['text', 'label'\].*without \['text'\].*line 2",
+    ),
+    "an unknown label": (
+        "a.tsv",
+        "text\tlabel\na\t1\nb\t2\n",
+        {"labels": {"0": "no", "1": "yes"}},
+        r"\['0', '1'\]. Received: '2' in .*line 3",
+    ),
+    "no label": ("a.tsv", "text\tlabel\na\t\n", {}, "Received: '' in .*line 2"),
+    "no text": (
+        "a.tsv",
+        "text\tlabel\n \tx\n",
+        {},
+        "hold text.*' ' in .*line 2",
+    ),
+    "not a number": (
+        "a.tsv",
+        "text\tlabel\na\tnan\n",
+        {"regression": True},
+        "finite number. Received: 'nan' in .*line 2",
+    ),
+    "a comma without quotes": (
+        "a.csv",
+        "text,label\na, b,x\n",
+        {},
+        "in quotes. Received: more in .*line 2",
+    ),
+    "a quote that does not end": (
+        "a.csv",
+        'text,label\n"a,x\n',
+        {},
+        "CSV. Received: .*line 2",
+    ),
+    "no JSON": ("a.jsonl", "{}\n[1]\n", {"label": None}, "columns must|line 1"),
+    "a list": ("a.jsonl", "[1]\n", {}, "JSON object a line.*line 1"),
+    "nothing": ("a.tsv", "text\tlabel\n", {}, "hold texts. Received: no row"),
+    "an unknown suffix": ("a.docx", "", {}, "`source` must end in .tsv"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_data_is_named_by_file_and_line(tmp_path, what):
+    name, text, columns, message = BAD[what]
+    file = write(tmp_path / name, text)
+    with pytest.raises(ValueError, match=message) as error:
+        kd.read_labeled_texts(file, kd.TaskColumns(**columns))
+    assert re.search(re.escape(name), str(error.value))
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="an existing file"):
+        kd.read_labeled_texts(tmp_path / "a.tsv")
+
+
+def test_classes_are_found_sorted_and_checked():
+    texts = [
+        kd.LabeledText("a", label="y", place="f, line 1"),
+        kd.LabeledText("b", label="x", place="f, line 2"),
+        kd.LabeledText("c"),
+    ]
+    assert kd.class_names_of(texts) == ["x", "y"]
+    kd.check_classes(texts, ["y", "x"])
+    assert kd.label_ids(texts, ["y", "x"]).tolist() == [0, 1, 0]
+    with pytest.raises(ValueError, match="every class.*Received: none of 'z'"):
+        kd.check_classes(texts, ["x", "y", "z"])
+    with pytest.raises(ValueError, match="Received: 'y' in f, line 1"):
+        kd.check_classes(texts, ["x"])
+
+
+def test_labels_of_numbers_are_floats():
+    texts = [kd.LabeledText("a", label=1.5), kd.LabeledText("b")]
+    labels = kd.label_ids(texts, None)
+    assert labels.dtype == "float32"
+    assert labels.tolist() == [1.5, 0.0]
