@@ -61,11 +61,12 @@ def export_student(
     it is whole.
 
     Args:
-        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
+        student: `BertMaskedLM`, `BertBackbone`, or a task model such as
+            `BertClassifier`.
         folder: Str or path. May exist; other files in it stay.
         tokenizer: `WordPieceTokenizer` of the student.
-        metrics: Dict of model name to the dict of `evaluate`, for
-            metrics.json and the model card; or None.
+        metrics: Dict of model name to the dict of `evaluate`, or a task's
+            as of `model_card`, for metrics.json and the model card; or None.
         description: Str for the card: how the student was trained.
         overwrite: Bool. Whether files of the export's names that are there
             (README.md, metrics.json, saved_model, ...) may be replaced.

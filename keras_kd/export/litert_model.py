@@ -25,7 +25,8 @@ def write_litert(student, path, length):
     """Writes float32 and compares it with Keras.
 
     Args:
-        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
+        student: `BertMaskedLM`, `BertBackbone`, or a task model such as
+            `BertClassifier`.
         path: `pathlib.Path` of the file to write.
         length: Int (T).
 

@@ -1,7 +1,14 @@
 """The model card: what an exported folder holds and what it is worth."""
 
 from keras_kd.export.character_rules import why_not_by_characters
-from keras_kd.models import BertClassifier, BertMaskedLM
+from keras_kd.models import (
+    BertBackbone,
+    BertClassifier,
+    BertMaskedLM,
+    BertRegressor,
+    BertSpanExtractor,
+    BertTokenClassifier,
+)
 
 _CARD = """\
 ---
@@ -56,12 +63,18 @@ print(filled["tokens"][0, 0], filled["scores"][0, 0])
 """,
     BertClassifier: """\
 found = model.signatures["classify"](texts)
-print(found["label"], found["scores"])
+print(found["label"], found["scores"])  # of pairs: "classify_pair"
+""",
+    BertRegressor: """\
+print(model.signatures["rate"](texts)["number"])  # of pairs: "rate_pair"
 """,
 }
 _TASKS = {
     BertMaskedLM: "fill-mask",
     BertClassifier: "text-classification",
+    BertRegressor: "text-classification",
+    BertTokenClassifier: "token-classification",
+    BertSpanExtractor: "question-answering",
 }
 
 _FIGURES = ("masked_cross_entropy", "perplexity", "top1", "top5", "teacher_kl")
@@ -71,10 +84,12 @@ def model_card(student, tokenizer, formats, metrics, name, description=""):
     """The card of an export.
 
     Args:
-        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
+        student: `BertMaskedLM`, `BertBackbone`, or a task model such as
+            `BertClassifier`.
         tokenizer: `WordPieceTokenizer`.
         formats: Names of the formats that were written.
-        metrics: Dict of model name to the dict of `evaluate`, or None.
+        metrics: Dict of model name to the dict of `evaluate`; or of a task,
+            as the recipes of fine-tuning write it; or None.
         name: Str, the title.
         description: Str, how it was trained.
 
@@ -96,7 +111,7 @@ def model_card(student, tokenizer, formats, metrics, name, description=""):
         outputs = "`last_hidden_state` and `embedding`"
         if isinstance(student, BertMaskedLM):
             outputs = "`logits` at `mask_positions`"
-        elif isinstance(student, BertClassifier):
+        elif not isinstance(student, BertBackbone):
             outputs = "`logits`"
         takes_text = why_not_by_characters(tokenizer) is None
         task_use = _TASK_USE.get(type(student), "")
@@ -114,6 +129,9 @@ def hugging_face_card(student, metrics, name, description=""):
     auto = {
         BertMaskedLM: "AutoModelForMaskedLM",
         BertClassifier: "AutoModelForSequenceClassification",
+        BertRegressor: "AutoModelForSequenceClassification",
+        BertTokenClassifier: "AutoModelForTokenClassification",
+        BertSpanExtractor: "AutoModelForQuestionAnswering",
     }.get(type(student), "AutoModel")
     body = (
         "## Use\n```python\nfrom transformers import AutoTokenizer, "
@@ -141,6 +159,8 @@ def _fill(student, library, body, metrics, name, description):
 
 
 def _table(metrics):
+    if "task" in metrics:
+        return _task_table(metrics)
     lines = [
         "Held-out text, fixed masks; cross-entropy in nats.",
         "",
@@ -151,6 +171,26 @@ def _table(metrics):
         cells = [
             f"{result[figure]:.3f}" if figure in result else "-"
             for figure in _FIGURES
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _task_table(metrics):
+    """Scores of a task: the model's, and its baselines'."""
+    names = list(metrics["scores"])
+    rows = {metrics["model"]["name"]: metrics["scores"], **metrics["baselines"]}
+    lines = [
+        f"{metrics['task']}, {metrics['rows']['validation']:,} texts that "
+        "neither trained it nor chose it.",
+        "",
+        "| model | " + " | ".join(names) + " |",
+        "| --- |" + " --- |" * len(names),
+    ]
+    for name, scores in rows.items():
+        cells = [
+            f"{scores[score]:.4f}" if score in scores else "-"
+            for score in names
         ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -14,7 +14,8 @@ def write_onnx(student, path):
     """Writes it, batch and length of any size, and compares it with Keras.
 
     Args:
-        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
+        student: `BertMaskedLM`, `BertBackbone`, or a task model such as
+            `BertClassifier`.
         path: `pathlib.Path` of the file to write.
 
     Raises:

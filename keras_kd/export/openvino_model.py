@@ -15,7 +15,8 @@ def write_openvino(student, folder):
     check is in float32 (`INFERENCE_PRECISION_HINT`), as the weights are.
 
     Args:
-        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
+        student: `BertMaskedLM`, `BertBackbone`, or a task model such as
+            `BertClassifier`.
         folder: `pathlib.Path` of the folder to write.
 
     Raises:

@@ -18,7 +18,8 @@ def write_saved_model(student, tokenizer, path, depths=()):
     Whoever opens it needs TensorFlow alone.
 
     Args:
-        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
+        student: `BertMaskedLM`, `BertBackbone`, or a task model such as
+            `BertClassifier`.
         tokenizer: `WordPieceTokenizer` of the student.
         path: `pathlib.Path` of the folder to write.
         depths: List of lists of encoder layers; each becomes a signature

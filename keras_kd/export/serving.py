@@ -12,7 +12,8 @@ def serving_model(student):
     """The student with the outputs that leave Keras, of the same layers.
 
     Args:
-        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
+        student: `BertMaskedLM`, `BertBackbone`, or a task model such as
+            `BertClassifier`.
 
     Returns:
         Functional model from the student's dict of inputs to a dict: `logits`

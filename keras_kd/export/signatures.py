@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 from keras_kd.layers import MeanPooling
-from keras_kd.models import BertClassifier, BertMaskedLM
+from keras_kd.models import BertClassifier, BertMaskedLM, BertRegressor
 
 TOP_K = 5
 
@@ -30,10 +30,12 @@ def token_ids_signature(model):
 def text_signatures(student, tokenizer, in_graph):
     """Text in: what the student is for, and an embedding of the text.
 
-    Texts are cut at the student's longest sequence.
+    Texts are cut at the student's longest sequence; of a pair the longer one
+    first, as `keras_kd.labeled_batches` does.
 
     Args:
-        student: `BertMaskedLM`, `BertClassifier` or `BertBackbone`.
+        student: `BertMaskedLM`, `BertBackbone`, or a task model such as
+            `BertClassifier`.
         tokenizer: `WordPieceTokenizer`.
         in_graph: `InGraphTokenizer` of it.
 
@@ -43,31 +45,15 @@ def text_signatures(student, tokenizer, in_graph):
         (B, M, 5), best first, M the most [MASK]s in a text of the batch, ""
         and 0 where a text has fewer; `classify` of a classifier, text (B,) to
         `label` (B,), the name of the best class, and `scores` (B, C), the
-        probability of each; `embed`, text (B,) to `embedding` (B, D), the
-        mean of the last hidden states, of length 1.
+        probability of each, and `classify_pair`, which takes text and pair;
+        `rate` and `rate_pair` of a regressor, to `number` (B,); `embed`, text
+        (B,) to `embedding` (B, D), the mean of the last hidden states, of
+        length 1.
     """
     vocabulary = tokenizer.vocabulary
-    longest = student.config.max_sequence_length
-    mask_id = tokenizer.mask_id
 
-    def batch_of(text):
-        ids = in_graph(text)[:, : longest - 2]
-        edge = tf.ones_like(text, tf.int32)[:, None]
-        ids = tf.concat(
-            [edge * tokenizer.cls_id, ids, edge * tokenizer.sep_id], axis=1
-        )
-        is_mask = tf.equal(ids, mask_id)
-        where = tf.ragged.boolean_mask(
-            tf.ragged.range(ids.row_lengths()), is_mask
-        )
-        inputs = {
-            "token_ids": ids.to_tensor(tokenizer.pad_id),
-            "padding_mask": tf.cast(
-                tf.sequence_mask(ids.row_lengths()), tf.int32
-            ),
-            "mask_positions": tf.cast(where.to_tensor(0), tf.int32),
-        }
-        return inputs, tf.sequence_mask(where.row_lengths())
+    def batch_of(text, pair=None):
+        return text_inputs(student, tokenizer, in_graph, text, pair)
 
     def fill_mask(text):
         inputs, there = batch_of(text)
@@ -79,14 +65,18 @@ def text_signatures(student, tokenizer, in_graph):
             "scores": tf.where(there[:, :, None], scores, 0.0),
         }
 
-    def classify(text):
-        inputs, _ = batch_of(text)
+    def classify(text, pair=None):
+        inputs, _ = batch_of(text, pair)
         logits = student(inputs, training=False)["logits"]
         names = tf.constant(student.class_names)
         return {
             "label": tf.gather(names, tf.argmax(logits, axis=-1)),
             "scores": tf.nn.softmax(logits),
         }
+
+    def rate(text, pair=None):
+        inputs, _ = batch_of(text, pair)
+        return {"number": student(inputs, training=False)["logits"][:, 0]}
 
     pooling = MeanPooling()
 
@@ -95,10 +85,72 @@ def text_signatures(student, tokenizer, in_graph):
         states = student(inputs, training=False)["hidden_states"][-1]
         return {"embedding": pooling(states, inputs["padding_mask"])}
 
-    functions = {"embed": embed}
+    texts = [tf.TensorSpec((None,), tf.string, n) for n in ("text", "pair")]
+    signatures = {"embed": (embed, texts[:1])}
     if isinstance(student, BertMaskedLM):
-        functions["fill_mask"] = fill_mask
-    if isinstance(student, BertClassifier):
-        functions["classify"] = classify
-    signature = [tf.TensorSpec((None,), tf.string, "text")]
-    return {name: (f, signature) for name, f in functions.items()}
+        signatures["fill_mask"] = fill_mask, texts[:1]
+    for kind, name, function in (
+        (BertClassifier, "classify", classify),
+        (BertRegressor, "rate", rate),
+    ):
+        if isinstance(student, kind):
+            signatures[name] = function, texts[:1]
+            signatures[f"{name}_pair"] = function, texts
+    return signatures
+
+
+def text_inputs(student, tokenizer, in_graph, text, pair=None):
+    """A batch of texts, or of pairs of texts, for a student.
+
+    Args:
+        student: As of `text_signatures`.
+        tokenizer: Likewise.
+        in_graph: Likewise.
+        text: (B,) str tensor.
+        pair: (B,) str tensor, or None.
+
+    Returns:
+        Pair: the student's dict of inputs, (B, T) each, and which of
+        `mask_positions` there are, (B, M) bool.
+    """
+    longest = student.config.max_sequence_length
+    edge = tf.ones_like(text, tf.int32)[:, None]
+    cls, sep = edge * tokenizer.cls_id, edge * tokenizer.sep_id
+    first = in_graph(text)
+    if pair is None:
+        ids = tf.concat([cls, first[:, : longest - 2], sep], axis=1)
+        begin = ids.row_lengths()
+    else:
+        first, second = cut_pair(first, in_graph(pair), longest - 3)
+        ids = tf.concat([cls, first, sep, second, sep], axis=1)
+        begin = first.row_lengths() + 2
+    lengths = ids.row_lengths()
+    is_mask = tf.equal(ids, tokenizer.mask_id)
+    where = tf.ragged.boolean_mask(tf.ragged.range(lengths), is_mask)
+    token_ids = ids.to_tensor(tokenizer.pad_id)
+    place = tf.range(tf.shape(token_ids, tf.int64)[1])
+    segments = (place >= begin[:, None]) & (place < lengths[:, None])
+    inputs = {
+        "token_ids": token_ids,
+        "segment_ids": tf.cast(segments, tf.int32),
+        "padding_mask": tf.cast(place < lengths[:, None], tf.int32),
+        "mask_positions": tf.cast(where.to_tensor(0), tf.int32),
+    }
+    return inputs, tf.sequence_mask(where.row_lengths())
+
+
+def cut_pair(first, second, room):
+    """Ragged ids of pairs, (B, None) each, the longer one cut first."""
+    one, other = first.row_lengths(), second.row_lengths()
+    shorter = tf.minimum(tf.minimum(one, other), room // 2)
+    kept = [
+        tf.where(one <= other, shorter, room - shorter),
+        tf.where(one <= other, room - shorter, shorter),
+    ]
+    cut = []
+    for ids, most in zip((first, second), kept, strict=True):
+        lengths = ids.row_lengths()
+        most = tf.where(one + other > room, most, lengths)
+        there = tf.ragged.range(lengths) < most[:, None]
+        cut.append(tf.ragged.boolean_mask(ids, there))
+    return cut

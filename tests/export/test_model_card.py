@@ -63,3 +63,19 @@ def test_a_card_for_transformers_names_its_class(tiny_config):
     assert "library_name: transformers" in card
     assert "AutoModelForMaskedLM.from_pretrained" in card
     assert "Trained on cats." in card
+
+
+def test_a_card_of_a_task_has_its_scores_and_baselines(tiny_config, tokenizer):
+    student = kd.BertClassifier(tiny_config, ["bad", "good"], seed=0)
+    metrics = {
+        "task": "SST-2",
+        "model": {"name": "2 layers x 16"},
+        "scores": {"accuracy": 0.91},
+        "baselines": {"majority class": {"accuracy": 0.5092}},
+        "rows": {"validation": 872},
+    }
+    card = model_card(student, tokenizer, ["keras"], metrics, "mine")
+    assert "SST-2, 872 texts that neither trained it" in card
+    assert "| 2 layers x 16 | 0.9100 |" in card
+    assert "| majority class | 0.5092 |" in card
+    assert "pipeline_tag: text-classification" in card

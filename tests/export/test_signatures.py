@@ -1,5 +1,8 @@
+import dataclasses
+
 import keras_kd as kd
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras_kd.export.in_graph_tokenizer import InGraphTokenizer
 from keras_kd.export.serving import serving_model
@@ -45,7 +48,7 @@ def test_a_classifier_names_its_labels(tokenizer, tiny_config):
     student = kd.BertClassifier(tiny_config, ["bad", "good"], seed=0)
     student.classifier.bias.assign([0.0, 5.0])
     functions = text_signatures(student, tokenizer, InGraphTokenizer(tokenizer))
-    assert set(functions) == {"classify", "embed"}
+    assert set(functions) == {"classify", "classify_pair", "embed"}
     classify = tf.function(functions["classify"][0])
     found = classify(tf.constant(["the cat", "a dog ran"]))
     assert found["label"].numpy().tolist() == [b"good", b"good"]
@@ -61,3 +64,40 @@ def test_a_bare_encoder_embeds(tokenizer, tiny_config):
     student = kd.BertBackbone(tiny_config, seed=0)
     functions = text_signatures(student, tokenizer, InGraphTokenizer(tokenizer))
     assert set(functions) == {"embed"}
+
+
+@pytest.mark.parametrize("longest", [32, 12])
+def test_a_pair_is_classified_as_its_batch_is(tokenizer, tiny_config, longest):
+    config = dataclasses.replace(
+        tiny_config, max_sequence_length=longest, initializer_range=0.5
+    )
+    student = kd.BertClassifier(config, ["bad", "good"], seed=0)
+    functions = text_signatures(student, tokenizer, InGraphTokenizer(tokenizer))
+    function, signature = functions["classify_pair"]
+    assert [spec.name for spec in signature] == ["text", "pair"]
+    pairs = [
+        ("the cat sat", "a dog and a cat ran over the hill to the sea"),
+        ("the sea is blue and the hill is green and old", "a dog"),
+        ("the sea is blue and the hill", "the cat sat on the mat and looked"),
+        ("the cat", "the dog"),
+    ]
+    texts = [kd.LabeledText(*pair, label="bad") for pair in pairs]
+    batches = kd.labeled_batches(
+        texts, tokenizer, 4, ["bad", "good"], longest, shuffle=False
+    )
+    _, logits = kd.predict_task(student, batches)
+    found = tf.function(function)(*map(tf.constant, zip(*pairs, strict=True)))
+    expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(found["scores"], expected, atol=1e-5)
+
+
+def test_a_regressor_rates(tokenizer, tiny_config):
+    student = kd.BertRegressor(tiny_config, seed=0)
+    student.classifier.bias.assign([3.0])
+    functions = text_signatures(student, tokenizer, InGraphTokenizer(tokenizer))
+    assert set(functions) == {"rate", "rate_pair", "embed"}
+    texts = [kd.LabeledText("the cat", label=0.0)]
+    batches = kd.labeled_batches(texts, tokenizer, 1, max_length=16)
+    _, logits = kd.predict_task(student, batches)
+    found = tf.function(functions["rate"][0])(tf.constant(["the cat"]))
+    np.testing.assert_allclose(found["number"], logits[:, 0], rtol=1e-5)
