@@ -1,0 +1,201 @@
+"""Texts with a class or a number, from files to scores. Not a recipe.
+
+From a frozen `Config`'s fields: task, data, train, validation, unlabeled, text,
+pair, label, regression, hold_out, train_rows, max_length, batch_size, seed.
+"""
+
+import dataclasses
+import sys
+
+import keras_kd as kd
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from finetuning import hold_out
+
+SPLIT_SEED = 0  # the same texts choose for all runs
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A task's texts: those that train, choose, report; those without label.
+
+    Attributes:
+        name: Str.
+        metrics: Tuple of str; students are chosen by the first.
+        class_names: List of str; None where labels are numbers.
+        train: List of `LabeledText`.
+        hold_out: List, of those that choose the epoch.
+        validation: List, of those that report.
+        unlabeled: List.
+    """
+
+    name: str
+    metrics: tuple[str, ...]
+    class_names: list | None
+    train: list
+    hold_out: list
+    validation: list
+    unlabeled: list
+
+    def model(self):
+        """Pair: the class of its models, and their arguments."""
+        if self.class_names is None:
+            return kd.BertRegressor, {}
+        return kd.BertClassifier, {"class_names": self.class_names}
+
+
+def read_task(config):
+    """All texts of a task, checked; ends the program where one is wrong."""
+    try:
+        if config.task == "none":
+            name, metrics, names, train, validation = read_own(config)
+        else:
+            name, metrics, names, train, validation = read_public(config)
+        if config.train_rows:
+            train = draw(train, config.train_rows, config.seed)
+        train, choosing = hold_out(train, config.hold_out, SPLIT_SEED)
+        if names is not None:
+            kd.check_classes(train, names)
+        unlabeled = []
+        if config.unlabeled:
+            columns = kd.TaskColumns(config.text, config.pair, label=None)
+            unlabeled = kd.read_labeled_texts(config.unlabeled, columns)
+    except (OSError, ValueError, ImportError) as error:
+        sys.exit(str(error))
+    if unlabeled and not config.teacher:
+        sys.exit(
+            "`--unlabeled` needs --teacher, whose logits are learnt there. "
+            f"Received: {config.unlabeled} and no teacher"
+        )
+    return Task(name, metrics, names, train, choosing, validation, unlabeled)
+
+
+def read_public(config):
+    """One of GLUE's: name, metrics, classes, both splits."""
+    train, validation = (
+        kd.read_glue(config.task, split, config.data)
+        for split in ("train", "validation")
+    )
+    found = kd.GLUE[config.task]
+    names = list(found.class_names) or None
+    return config.task, found.metrics, names, train, validation
+
+
+def read_own(config):
+    """A user's: likewise."""
+    if not (config.train and config.validation):
+        sys.exit(
+            "`--train` and `--validation` must be given with --task none. "
+            f"Received: {config.train} and {config.validation}"
+        )
+    columns = kd.TaskColumns(
+        config.text, config.pair, config.label, regression=config.regression
+    )
+    train, validation = (
+        kd.read_labeled_texts(source, columns)
+        for source in (config.train, config.validation)
+    )
+    if config.regression:
+        return config.train, ("pearson", "spearman"), None, train, validation
+    names = kd.class_names_of(train)
+    metrics = ("accuracy", "matthews")
+    return config.train, metrics, names, train, validation
+
+
+def draw(texts, number, seed):
+    """So many texts, drawn by a seed, in their order."""
+    if not 1 <= number <= len(texts):
+        sys.exit(
+            f"`--train-rows` must be from 1 to {len(texts)}. Received: {number}"
+        )
+    rows = np.random.default_rng(seed).permutation(len(texts))[:number]
+    return [texts[row] for row in sorted(rows)]
+
+
+def make_batches(config, task, tokenizer):
+    """Batches that train, choose and report: a dict of datasets."""
+    shared = {
+        "batch_size": config.batch_size,
+        "class_names": task.class_names,
+        "max_length": config.max_length,
+    }
+    parts = {
+        "train": task.train + task.unlabeled,
+        "hold_out": task.hold_out,
+        "validation": task.validation,
+    }
+    try:
+        return {
+            name: kd.labeled_batches(
+                texts,
+                tokenizer,
+                seed=config.seed,
+                shuffle=name == "train",
+                **shared,
+            )
+            for name, texts in parts.items()
+        }
+    except ValueError as error:
+        sys.exit(str(error))
+
+
+def baselines(task):
+    """Scores of what needs no encoder, on the texts that report."""
+    classes = None if task.class_names is None else len(task.class_names)
+    known, labels = (
+        kd.label_ids(texts, task.class_names)
+        for texts in (task.train, task.validation)
+    )
+    return {
+        "majority class" if classes else "mean": kd.majority_scores(
+            task.metrics, known, labels, classes
+        ),
+        "TF-IDF and a linear model": kd.tfidf_scores(
+            task.metrics, task.train, known, task.validation, labels, classes
+        ),
+    }
+
+
+def score(task, model, batches):
+    """Scores of a model on batches of the task."""
+    return kd.task_scores(task.metrics, *kd.predict_task(model, batches))
+
+
+def measure(config, task, student, teacher, batches):
+    """All that is known of a run's student, for metrics.json."""
+    beside = baselines(task)
+    if teacher is not None:
+        beside["teacher"] = score(task, teacher, batches["validation"])
+    layers = student.config.num_layers
+    return {
+        "task": task.name,
+        "metric": task.metrics[0],
+        "model": {
+            "name": f"{layers} layers x {student.config.hidden_dim}",
+            "parameters": student.count_params(),
+        },
+        "scores": score(task, student, batches["validation"]),
+        "hold_out_scores": score(task, student, batches["hold_out"]),
+        "baselines": beside,
+        "seed": config.seed,
+        "rows": {
+            "train": len(task.train),
+            "hold_out": len(task.hold_out),
+            "validation": len(task.validation),
+            "unlabeled": len(task.unlabeled),
+        },
+    }
+
+
+def print_scores(results):
+    """A line for each model, the student first."""
+    table = Table(title=f"{results['task']}, validation texts")
+    table.add_column("model")
+    for name in results["scores"]:
+        table.add_column(name, justify="right")
+    rows = {results["model"]["name"]: results["scores"], **results["baselines"]}
+    for name, scores in rows.items():
+        table.add_row(name, *(f"{value:.4f}" for value in scores.values()))
+    Console().print(table)

@@ -1,0 +1,168 @@
+"""Fine-tunes an encoder to a task: a class, or a number, for each text.
+
+    uv run --extra tasks recipes/finetune_classifier.py --task SST-2 \
+        --encoder saved_models/encoder/encoder --run saved_models/sst2
+    uv run --extra tasks recipes/finetune_classifier.py --task SST-2 \
+        --teacher saved_models/sst2 --num-layers 3 --run saved_models/sst2_3
+    uv run --extra tasks recipes/finetune_classifier.py --task none \
+        --train reviews.csv --validation held_out.csv --label stars --regression
+
+With `--teacher`, a run of this recipe, the student is cut out of it and learns
+from its logits (and, if asked for, hidden states and relations) too; texts
+that nobody labelled can join by `--unlabeled`. A part of the training texts
+chooses the epoch; the validation texts only report. Leaves in the run folder:
+student.keras, the tokenizer's files, metrics.json, history.csv. Results:
+recipes/README.md.
+"""
+
+import dataclasses
+import pathlib
+
+import keras_kd as kd
+import keras
+
+from classification import (
+    make_batches,
+    measure,
+    print_scores,
+    read_task,
+)
+from finetuning import (
+    cut,
+    fit_and_choose,
+    load_encoder,
+    load_task_teacher,
+    make_trainer,
+)
+from resumed_run import log_callbacks
+from run_folder import new_run_folder, read_config, write_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Fine-tunes an encoder to a task.
+
+    Args:
+        task: One of GLUE's, such as SST-2, CoLA, MRPC, RTE; or none, with
+            files of your own.
+        data: Folder of GLUE's, with SST-2/train.tsv and so on, or its name on
+            the Hugging Face hub.
+        train: File of labelled texts (.tsv, .csv, .jsonl), or hf:NAME:SPLIT.
+        validation: Likewise; of texts that only report.
+        unlabeled: Likewise, without labels; the teacher's count.
+        text: Column of the text.
+        pair: Column of the second text, where there are two.
+        label: Column of the label.
+        regression: Labels are numbers.
+        encoder: Run folder, or checkpoint, to start from.
+        teacher: Run folder of this recipe to distil from.
+        plan: Which layers of the teacher (or else of the encoder) the student
+            keeps: first, last, every_other, both_ends, or indices.
+        num_layers: How many of them; default: all.
+        run: Run folder to write.
+        overwrite: Replace a run that is there.
+        hold_out: Share of the training texts that choose the epoch.
+        train_rows: Take so many training texts alone, drawn by the seed.
+        max_length: Tokens of a text, or a pair.
+        epochs: Times to go through the training texts, at most.
+        patience: Epochs without a better score before it ends.
+        batch_size: Texts in a step.
+        learning_rate: Highest learning rate of AdamW.
+        alpha_ce: Weight of the teacher's soft targets.
+        alpha_label: Weight of the labels, where there is a teacher.
+        alpha_hidden: Weight of the teacher's hidden states.
+        alpha_relation: Weight of the teacher's MiniLM relations.
+        temperature: Of the soft targets.
+        seed: Of the head, the order and dropout.
+        precision: Keras's policy, such as mixed_bfloat16.
+        jit_compile: XLA; default: what suits this machine.
+        smoke: A few texts, to see that everything runs.
+    """
+
+    task: str = "SST-2"
+    data: str = "hf:nyu-mll/glue"
+    train: str | None = None
+    validation: str | None = None
+    unlabeled: str | None = None
+    text: str = "text"
+    pair: str | None = None
+    label: str = "label"
+    regression: bool = False
+    encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
+    teacher: str | None = None
+    plan: str | tuple[int, ...] = "every_other"
+    num_layers: int | None = None
+    run: str = "saved_models/task"
+    overwrite: bool = False
+    hold_out: float = 0.05
+    train_rows: int | None = None
+    max_length: int = 128
+    epochs: int = 3
+    patience: int = 2
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    alpha_ce: float = 0.5
+    alpha_label: float = 0.5
+    alpha_hidden: float = 0.0
+    alpha_relation: float = 0.0
+    temperature: float = 2.0
+    seed: int = 0
+    precision: str = "float32"
+    jit_compile: bool | None = None
+    smoke: bool = False
+
+
+SMOKE = {"train_rows": 64, "batch_size": 8, "epochs": 1, "hold_out": 0.25}
+
+
+def main(config):
+    """Texts; encoder or teacher; fit; scores beside their baselines."""
+    if config.smoke:
+        config = dataclasses.replace(config, **SMOKE)
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    task = read_task(config)
+    student, teacher, tokenizer = make_models(config, task)
+    batches = make_batches(config, task, tokenizer)
+    trainer = make_trainer(
+        config,
+        student,
+        teacher,
+        config.epochs * len(batches["train"]),
+        regression=task.class_names is None,
+    )
+    folder = pathlib.Path(config.run)
+    with new_run_folder(config) as beside:
+        tokenizer.save(beside)
+    fit_and_choose(
+        trainer,
+        batches["train"],
+        config.epochs,
+        kd.ScoreTask(batches["hold_out"], task.metrics),
+        task.metrics[0],
+        config.patience,
+        log_callbacks(folder),
+    )
+    student.save(folder / "student.keras")
+    results = measure(config, task, student, teacher, batches)
+    print_scores(results)
+    write_json(folder / "metrics.json", results)
+    return results
+
+
+def make_models(config, task):
+    """The student, its teacher or None, and their tokenizer."""
+    model_class, arguments = task.model()
+    if config.teacher:
+        teacher, tokenizer = load_task_teacher(config.teacher, model_class)
+        student = cut(teacher, config.plan, config.num_layers, config.seed)
+        return student, teacher, tokenizer
+    encoder, tokenizer = load_encoder(config.encoder)
+    student = model_class.from_encoder(encoder, seed=config.seed, **arguments)
+    if config.num_layers is not None:
+        student = cut(student, config.plan, config.num_layers, config.seed)
+    return student, None, tokenizer
+
+
+if __name__ == "__main__":
+    main(read_config(Config, __doc__))
