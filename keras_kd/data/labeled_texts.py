@@ -139,8 +139,7 @@ def _rows(source, columns):
         return
     path = pathlib.Path(source)
     suffixes = [s for s in path.suffixes if s not in (".gz", ".xz")]
-    readers = {".tsv": _read_tsv, ".csv": _read_csv, ".jsonl": _read_jsonl}
-    if not suffixes or suffixes[-1] not in readers:
+    if not suffixes or suffixes[-1] not in SUFFIXES:
         raise ValueError(
             f"`source` must end in {', '.join(SUFFIXES)}, or be 'hf:...'. "
             f"Received: {source}"
@@ -149,11 +148,15 @@ def _rows(source, columns):
         raise FileNotFoundError(
             f"`source` must be an existing file. Received: {source}"
         )
-    yield from readers[suffixes[-1]](path, columns)
+    if suffixes[-1] == ".tsv":
+        yield from _read_tsv(path, columns.header)
+    elif suffixes[-1] == ".csv":
+        yield from _read_csv(path)
+    else:
+        yield from read_json_rows(path)
 
 
-def _read_tsv(path, columns):
-    header = columns.header
+def _read_tsv(path, header):
     for number, line in enumerate(read_lines(path), start=1):
         cells = line.rstrip("\r\n").split("\t")
         if header is None:
@@ -169,7 +172,7 @@ def _read_tsv(path, columns):
         yield place, dict(zip(header, cells, strict=True))
 
 
-def _read_csv(path, columns):
+def _read_csv(path):
     rows = csv.DictReader(read_lines(path), strict=True)
     try:
         for row in rows:
@@ -188,7 +191,12 @@ def _read_csv(path, columns):
         ) from error
 
 
-def _read_jsonl(path, columns):
+def read_json_rows(path):
+    """Yields the place and the dict of each line of a .jsonl.
+
+    Raises:
+        ValueError: If a line is no JSON object, by file and line.
+    """
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue

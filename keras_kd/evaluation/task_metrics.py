@@ -97,8 +97,16 @@ def predict_task(model, batches):
     Returns:
         Pair: the labels that have weight, (N,), and their logits, (N, C).
     """
-    scorer = _Logits(model)
-    scorer.compile(jit_compile=False)
+    return _predict(_logits_of(model), batches)
+
+
+def _logits_of(model):
+    logits = _Logits(model)
+    logits.compile(jit_compile=False)
+    return logits
+
+
+def _predict(scorer, batches):
     labels, logits = [], []
     for x, y, weights in batches:
         x = {name: np.asarray(value) for name, value in x.items()}
@@ -140,10 +148,13 @@ class ScoreTask(keras.callbacks.Callback):
         super().__init__()
         self.batches = batches
         self.metrics = tuple(metrics)
+        self.scorer = None
+
+    def on_train_begin(self, logs=None):
+        # Of a `Distiller`, its student; compiled once for all epochs.
+        self.scorer = _logits_of(getattr(self.model, "student", self.model))
 
     def on_epoch_end(self, epoch, logs=None):
-        # Of a `Distiller`, its student.
-        model = getattr(self.model, "student", self.model)
-        scores = task_scores(self.metrics, *predict_task(model, self.batches))
+        scores = task_scores(self.metrics, *_predict(self.scorer, self.batches))
         for name, score in scores.items():
             logs[f"val_{name}"] = score

@@ -1,0 +1,196 @@
+"""read_squad: questions, and where in a text their answers stand."""
+
+import dataclasses
+import json
+import pathlib
+
+from keras_kd.data.text_files import read_lines
+
+SUFFIXES = (".json", ".json.gz", ".json.xz")
+SHOWN = 40  # characters of a context, in errors
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """An answer, as it stands in its context.
+
+    Attributes:
+        text: Str.
+        start: Int, the character of the context that it begins at.
+    """
+
+    text: str
+    start: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SpanQuestion:
+    """A question about a text.
+
+    Attributes:
+        id: Str, another for each question.
+        question: Str.
+        context: Str, the text.
+        answers: Tuple of `Answer`, all that people gave; the first is learnt.
+            None where `is_impossible`.
+        is_impossible: Bool. Whether the context does not answer it.
+        title: Str, of the article the context is from; "" where the file does
+            not say.
+        place: Str. Where it stands, for errors: file and question.
+    """
+
+    id: str
+    question: str
+    context: str
+    answers: tuple[Answer, ...] = ()
+    is_impossible: bool = False
+    title: str = ""
+    place: str = ""
+
+
+def read_squad(source):
+    """All questions of a file of SQuAD, v1.1 or v2, or of that form.
+
+    Sources: Rajpurkar et al., 2016, https://arxiv.org/abs/1606.05250, and
+    2018, https://arxiv.org/abs/1806.03822
+
+    Args:
+        source: Str or path of a .json, also .json.gz or .json.xz.
+
+    Returns:
+        List of `SpanQuestion`, in the file's order.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If its suffix is unknown; it is no JSON, by line; a key is
+            missing or of another type; a context or a question is blank; an
+            id is there twice; a question has no answer and is not
+            `is_impossible`, or both; an answer is not where it is said to
+            be; or there is no question. The message names file and question.
+    """
+    path = pathlib.Path(source)
+    articles = _field(_load(path), "data", list, str(path))
+    questions, places = [], {}
+    for number, article in enumerate(articles):
+        for question in _article(article, f"{path}, article {number}"):
+            if question.id in places:
+                raise ValueError(
+                    "`id` must be another for each question. Received: "
+                    f"{question.id!r} twice, in {places[question.id]} and in "
+                    f"{question.place}"
+                )
+            places[question.id] = question.place
+            questions.append(question)
+    if not questions:
+        raise ValueError(
+            f"`source` must hold questions. Received: no question in {path}"
+        )
+    return questions
+
+
+def _load(path):
+    """What a file's JSON says."""
+    if not path.name.endswith(SUFFIXES):
+        raise ValueError(
+            f"`source` must end in {', '.join(SUFFIXES)}. Received: {path}"
+        )
+    if not path.exists():
+        raise FileNotFoundError(
+            f"`source` must be an existing file. Received: {path}"
+        )
+    try:
+        return json.loads("".join(read_lines(path)))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"`source` must be JSON. Received: {path}, line {error.lineno}, "
+            f"column {error.colno}: {error.msg}"
+        ) from None
+
+
+def _article(article, place):
+    """Yields the questions of an article."""
+    title = ""
+    if isinstance(article, dict) and "title" in article:
+        title = _field(article, "title", str, place)
+    paragraphs = _field(article, "paragraphs", list, place)
+    for number, paragraph in enumerate(paragraphs):
+        where = f"{place}, paragraph {number}"
+        context = _text(paragraph, "context", where)
+        for index, question in enumerate(_field(paragraph, "qas", list, where)):
+            yield _question(
+                question, context, title, f"{where}, question {index}"
+            )
+
+
+def _question(question, context, title, place):
+    name = _text(question, "id", place)
+    place = f"{place}, id {name!r}"
+    text = _text(question, "question", place)
+    is_impossible = False
+    if "is_impossible" in question:
+        is_impossible = _field(question, "is_impossible", bool, place)
+    answers = tuple(
+        _answer(answer, context, place)
+        for answer in _field(question, "answers", list, place)
+    )
+    if is_impossible == bool(answers):
+        raise ValueError(
+            "a question must have `answers`, or be `is_impossible`. Received: "
+            f"{'both' if answers else 'neither'} in {place}"
+        )
+    return SpanQuestion(
+        name, text, context, answers, is_impossible, title, place
+    )
+
+
+def _answer(answer, context, place):
+    """An answer that stands where it says."""
+    text = _text(answer, "text", place)
+    start = _field(answer, "answer_start", int, place)
+    if start < 0 or not context.startswith(text, start):
+        there = context.find(text)
+        hint = "it is nowhere in the context"
+        if there >= 0:
+            hint = f"it is at {there}"
+        found = context[max(0, start) :][: max(SHOWN, len(text))]
+        raise ValueError(
+            f"an answer must stand in its `context` at `answer_start`. "
+            f"Received: {text!r} at {start}, where {found!r} stands ({hint}), "
+            f"in {place}"
+        )
+    return Answer(text, start)
+
+
+def _text(fields, name, place):
+    """A field of text that is not blank, and can be written as UTF-8."""
+    text = _field(fields, name, str, place)
+    if not text.strip():
+        raise ValueError(
+            f"`{name}` must hold text. Received: {text!r} in {place}"
+        )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:  # half of an escaped pair
+        raise ValueError(
+            f"`{name}` must be UTF-8. Received: {error} in {place}"
+        ) from None
+    return text
+
+
+def _field(fields, name, kind, place):
+    """A field of a JSON object, of the type it must have."""
+    if not isinstance(fields, dict) or name not in fields:
+        received = sorted(fields) if isinstance(fields, dict) else fields
+        raise ValueError(
+            f"`{name}` must be there. Received: {repr(received)[:200]} "
+            f"in {place}"
+        )
+    value = fields[name]
+    # In Python a bool is an int.
+    wrong_bool = kind is int and isinstance(value, bool)
+    if not isinstance(value, kind) or wrong_bool:
+        raise ValueError(
+            f"`{name}` must be of type {kind.__name__}. "
+            f"Received: {repr(value)[:200]} in {place}"
+        )
+    return value

@@ -1,0 +1,157 @@
+import gzip
+import json
+
+import numpy as np
+import pytest
+from keras_kd.data.conll import (
+    TaggedWords,
+    check_tags,
+    read_tagged_words,
+    tag_ids,
+    tag_names_of,
+)
+
+CONLL = """-DOCSTART- -X- -X- O
+
+EU NNP B-NP I-ORG
+rejects VBZ B-VP O
+
+
+Peter NNP B-NP I-PER
+-DOCSTART- -X- O
+Blackburn  NNP B-NP I-PER
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, name="data.conll"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def test_words_are_in_the_first_column_and_tags_in_the_last(write):
+    path = write(CONLL)
+    assert read_tagged_words(path) == [
+        TaggedWords(("EU", "rejects"), ("I-ORG", "O"), f"{path}, line 3"),
+        TaggedWords(("Peter",), ("I-PER",), f"{path}, line 7"),
+        TaggedWords(("Blackburn",), ("I-PER",), f"{path}, line 9"),
+    ]
+    [first, *_] = read_tagged_words(path, tag=1)
+    assert first.tags == ("NNP", "VBZ")
+    [first, *_] = read_tagged_words(str(path), tag=None)
+    assert first.tags is None
+
+
+def test_tabs_part_columns_where_the_first_row_has_one(write):
+    path = write("1\tNew York\tB-LOC\r\n2\tis \tO\r\n\t\r\n1\ta\u00a0b\tO")
+    found = read_tagged_words(path, word=1)
+    assert [s.words for s in found] == [("New York", "is"), ("a\u00a0b",)]
+    assert [s.tags for s in found] == [("B-LOC", "O"), ("O",)]
+
+
+def test_a_file_may_be_compressed_and_begin_with_a_mark(write):
+    path = write(gzip.compress(b"\xef\xbb\xbfthe O\n"), "train.txt.gz")
+    [sentence] = read_tagged_words(path)
+    assert (sentence.words, sentence.tags) == (("the",), ("O",))
+
+
+@pytest.mark.parametrize("key", ["tags", "ner_tags"])
+def test_json_lines_hold_lists(write, key):
+    row = json.dumps({"tokens": ["A", "b"], key: ["B-X", "O"]})
+    path = write(f"\n{row}\n", "data.jsonl")
+    expected = TaggedWords(("A", "b"), ("B-X", "O"), f"{path}, line 2")
+    assert read_tagged_words(path) == [expected]
+    [untagged] = read_tagged_words(path, tag=None)
+    assert untagged.tags is None
+
+
+def test_ids_in_json_lines_are_named(write):
+    row = json.dumps({"tokens": ["A", "b"], "ner_tags": [1, 0]})
+    path = write(gzip.compress(row.encode()), "data.jsonl.gz")
+    [sentence] = read_tagged_words(path, tag_names=["O", "B-X"])
+    assert sentence.tags == ("B-X", "O")
+    with pytest.raises(
+        ValueError, match="ids of `tag_names`, None.*1 in .*e 1"
+    ):
+        read_tagged_words(path)
+    with pytest.raises(ValueError, match="`ner_tags` must be.*Received: 1 in"):
+        read_tagged_words(path, tag_names=["O"])
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("the\n", "`word` and `tag` must be two columns.*1 columns.*line 1"),
+        ("a DT O\nb O\n", "must have 3 columns.*2, .'b', 'O'., in .*line 2"),
+        ("a O\nb DT O\n", "must have 2 columns.*Received: 3.*line 2"),
+        ("a\tO\nb\t\n", "a word and its tag.*'b', ''. in .*line 2"),
+        ("\tO\n", "a word and its tag.*line 1"),
+        ("-DOCSTART- O\n\n", "must hold sentences.*data.conll"),
+        ("", "must hold sentences"),
+        (b"a O\n\xe9t\xe9 O\n", "must be UTF-8.*byte 4 .line 2. is 0xe9"),
+    ],
+)
+def test_bad_rows_are_named_by_file_and_line(write, text, message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        read_tagged_words(write(text))
+
+
+@pytest.mark.parametrize(
+    "row, message",
+    [
+        ('{"tokens": ["a"]}', "`tags` must be a list.*None in .*line 1"),
+        ('{"tokens": ["a"], "tags": ["O", "O"]}', "each of the 1 words"),
+        ('{"tokens": ["a"], "tags": [true]}', "must be text.*True in"),
+        ('{"tokens": ["a"], "tags": ["\\ud800"]}', "must be text"),
+        ('{"tokens": "a b", "tags": ["O"]}', "`tokens` must be a list.*'a b'"),
+        ('{"tokens": [], "tags": []}', "`tokens` must be a list.*line 1"),
+        ('{"tokens": [" "], "tags": ["O"]}', "`tokens` must be a list"),
+        ('{"tokens": ["\\ud800"], "tags": ["O"]}', "`tokens` must be a list"),
+        ('["a"]', "one JSON object a line.*line 1"),
+        ("{", "one JSON object a line.*line 1"),
+    ],
+)
+def test_bad_json_is_named_by_file_and_line(write, row, message):
+    with pytest.raises(ValueError, match=message):
+        read_tagged_words(write(row, "data.jsonl"))
+
+
+def test_a_column_that_is_not_there_is_named(write):
+    path = write("a O\n")
+    for word, tag in ((2, -1), (0, -3), (1, -1)):
+        with pytest.raises(ValueError, match=f"here {word} and {tag}"):
+            read_tagged_words(path, word, tag)
+    with pytest.raises(FileNotFoundError, match="`source` must be an existing"):
+        read_tagged_words(path.parent)
+
+
+def test_tags_have_ids_in_the_order_of_their_names():
+    sentences = [
+        TaggedWords(("a", "b"), ("I-X", "O")),
+        TaggedWords(("c",)),
+        TaggedWords(("d",), ("B-X",)),
+    ]
+    names = tag_names_of(sentences)
+    assert names == ["O", "B-X", "I-X"]
+    ids = tag_ids(sentences, names)
+    assert [list(one) for one in ids] == [[2, 0], [0], [1]]
+    assert ids[0].dtype == np.int32
+    check_tags(sentences, names)
+
+
+def test_an_unknown_tag_is_named_by_its_place():
+    sentences = [TaggedWords(("a", "Rome"), ("O", "B-LOC"), "f, line 7")]
+    with pytest.raises(
+        ValueError, match="'B-LOC' of 'Rome', word 2 of the sentence at f, line"
+    ):
+        tag_ids(sentences, ["O"])
+
+
+def test_a_tag_without_a_word_is_refused():
+    sentences = [TaggedWords(("a",), ("O",))]
+    with pytest.raises(ValueError, match="Received: none of 'B-X', 'I-X'"):
+        check_tags(sentences, ["O", "B-X", "I-X"])

@@ -1,0 +1,149 @@
+import gzip
+import json
+import lzma
+
+import pytest
+from keras_kd.data.squad import Answer, SpanQuestion, read_squad
+
+CONTEXT = "The café in Zürich was opened in 1990 by two sisters."
+
+
+def question_of(**fields):
+    answer = {"text": "1990", "answer_start": 33}
+    question = {
+        "id": "q1",
+        "question": "When was it opened?",
+        "answers": [answer],
+    }
+    return {**question, **fields}
+
+
+def file_of(*questions, context=CONTEXT):
+    paragraph = {"context": context, "qas": list(questions)}
+    article = {"title": "Cafés", "paragraphs": [paragraph]}
+    return {"version": "1.1", "data": [article]}
+
+
+def write(folder, content, name="squad.json"):
+    text = content if isinstance(content, str) else json.dumps(content)
+    (folder / name).write_text(text, "utf-8")
+    return folder / name
+
+
+def test_questions_come_with_their_context_and_answers(tmp_path):
+    second = question_of(
+        id="q2",
+        question="Where?",
+        answers=[
+            {"text": "Zürich", "answer_start": 12},
+            {"text": "in Zürich", "answer_start": 9},
+        ],
+    )
+    path = write(tmp_path, file_of(question_of(), second))
+    first, found = read_squad(path)
+    assert first.answers == (Answer("1990", 33),)
+    place = f"{path}, article 0, paragraph 0, question 1, id 'q2'"
+    answers = Answer("Zürich", 12), Answer("in Zürich", 9)
+    assert found == SpanQuestion(
+        "q2", "Where?", CONTEXT, answers, False, "Cafés", place
+    )
+
+
+def test_a_question_of_v2_may_have_no_answer(tmp_path):
+    impossible = question_of(
+        id="q2",
+        answers=[],
+        is_impossible=True,
+        plausible_answers=[{"text": "1990", "answer_start": 33}],
+    )
+    possible = question_of(is_impossible=False)
+    path = write(tmp_path, file_of(possible, impossible))
+    first, second = read_squad(path)
+    assert not first.is_impossible
+    assert second.is_impossible and second.answers == ()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [(".gz", gzip.compress), (".xz", lzma.compress)]
+)
+def test_a_compressed_file_is_read(tmp_path, suffix, compress):
+    path = tmp_path / f"squad.json{suffix}"
+    path.write_bytes(compress(json.dumps(file_of(question_of())).encode()))
+    assert [q.id for q in read_squad(path)] == ["q1"]
+
+
+def answers_of(text, start):
+    return [{"text": text, "answer_start": start}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"answers": answers_of("1990", 32)}, r"' 1990 by.* \(it is at 33\)"),
+        ({"answers": answers_of("1991", 33)}, r"'1990 by.*nowhere in the"),
+        ({"answers": answers_of("1990", -20)}, "at -20"),
+        ({"answers": answers_of("1990", 4000)}, "where '' stands"),
+        ({"answers": answers_of("1990", "33")}, "`answer_start`.*int.*'33'"),
+        ({"answers": answers_of("1990", True)}, "`answer_start`.*int.*True"),
+        ({"answers": answers_of(" ", 3)}, "`text` must hold text"),
+        ({"answers": ["1990"]}, "`text` must be there. Received: '1990'"),
+        ({"answers": {}}, "`answers` must be of type list"),
+        ({"answers": []}, "Received: neither"),
+        ({"is_impossible": True}, "Received: both"),
+        ({"is_impossible": "no"}, "`is_impossible` must be of type bool"),
+        ({"question": " "}, "`question` must hold text"),
+        ({"question": "\ud800?"}, "`question` must be UTF-8"),
+    ],
+)
+def test_what_is_wrong_with_a_question_is_named(tmp_path, fields, message):
+    path = write(tmp_path, file_of(question_of(**fields)))
+    with pytest.raises(ValueError, match=message) as error:
+        read_squad(path)
+    assert str(path) in str(error.value)
+    assert "id 'q1'" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["id", "question", "answers"])
+def test_a_missing_key_is_named(tmp_path, name):
+    question = question_of()
+    del question[name]
+    path = write(tmp_path, file_of(question))
+    with pytest.raises(ValueError, match=f"`{name}` must be there"):
+        read_squad(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], r"`data` must be there. Received: \[\]"),
+        ({"data": {}}, "`data` must be of type list"),
+        ({"data": [{"title": "x"}]}, "`paragraphs`.*article 0"),
+        ({"data": [{"title": 3, "paragraphs": []}]}, "`title`.*str"),
+        ({"data": [{"paragraphs": [{}]}]}, "`context`.*paragraph 0"),
+        ({"data": [{"paragraphs": [{"context": "x"}]}]}, "`qas`"),
+        (file_of(question_of(), context=" \n"), "`context` must hold text"),
+        (file_of(), "no question"),
+        ({"data": []}, "no question"),
+        (file_of(question_of(), question_of()), "'q1' twice"),
+        ('{"data": [\n{"title"}', "line 2, column 9"),
+        ("", "line 1, column 1"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named(tmp_path, content, message):
+    path = write(tmp_path, content)
+    with pytest.raises(ValueError, match=message) as error:
+        read_squad(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_file_must_be_there_and_be_json(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing.json"):
+        read_squad(tmp_path / "nothing.json")
+    with pytest.raises(ValueError, match="must end in .json"):
+        read_squad(write(tmp_path, "", "squad.csv"))
+
+
+def test_an_article_may_have_no_title(tmp_path):
+    content = file_of(question_of())
+    del content["data"][0]["title"]
+    assert read_squad(write(tmp_path, content))[0].title == ""
