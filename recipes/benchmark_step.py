@@ -25,11 +25,11 @@ import sys
 from importlib import metadata
 
 from rich.console import Console
+
+from run_folder import read_config, write_json
 from step_parts import step_products
 from step_peers import Size
 from step_tables import print_tables
-
-from run_folder import read_config, write_json
 
 
 @dataclasses.dataclass(frozen=True)

@@ -53,11 +53,11 @@ def read_task(config):
             name, metrics, names, train, validation = read_own(config)
         else:
             name, metrics, names, train, validation = read_public(config)
+        if names is not None:  # of all: a few may lack a rare class
+            kd.check_classes(train, names)
         if config.train_rows:
             train = draw(train, config.train_rows, config.seed)
         train, choosing = hold_out(train, config.hold_out, SPLIT_SEED)
-        if names is not None:
-            kd.check_classes(train, names)
         unlabeled = []
         if config.unlabeled:
             columns = kd.TaskColumns(config.text, config.pair, label=None)

@@ -17,6 +17,7 @@ recipes/README.md.
 
 import dataclasses
 import pathlib
+import sys
 
 import keras_kd as kd
 import keras
@@ -28,6 +29,7 @@ from classification import (
     read_task,
 )
 from finetuning import (
+    check_length,
     cut,
     fit_and_choose,
     load_encoder,
@@ -123,6 +125,7 @@ def main(config):
     keras.config.set_dtype_policy(config.precision)
     task = read_task(config)
     student, teacher, tokenizer = make_models(config, task)
+    check_length(config, student)
     batches = make_batches(config, task, tokenizer)
     trainer = make_trainer(
         config,
@@ -155,6 +158,12 @@ def make_models(config, task):
     model_class, arguments = task.model()
     if config.teacher:
         teacher, tokenizer = load_task_teacher(config.teacher, model_class)
+        if getattr(teacher, "class_names", None) != task.class_names:
+            sys.exit(
+                f"`--teacher` must have the task's classes. Expected: "
+                f"{task.class_names}. Received: {teacher.class_names} in "
+                f"{config.teacher}"
+            )
         student = cut(teacher, config.plan, config.num_layers, config.seed)
         return student, teacher, tokenizer
     encoder, tokenizer = load_encoder(config.encoder)

@@ -56,6 +56,16 @@ def load_task_teacher(folder, model_class):
     return teacher, kd.WordPieceTokenizer.load(folder)
 
 
+def check_length(config, model):
+    """Ends the program where texts may be longer than a model takes."""
+    most = model.config.max_sequence_length
+    if config.max_length > most:
+        sys.exit(
+            f"`--max-length` must be at most the encoder's {most} tokens. "
+            f"Received: {config.max_length}"
+        )
+
+
 def cut(model, plan, num_layers, seed):
     """The model, or what a plan keeps of its layers, as a new model."""
     if num_layers is None:

@@ -148,7 +148,11 @@ def check_run_folder(folder, config):
     in_use = []
     for name in (
         "teacher",
+        "encoder",
         "from_checkpoint",
+        "train",
+        "validation",
+        "unlabeled",
         "tokenizer",
         "store",
         "corpus",
@@ -169,8 +173,13 @@ def check_run_folder(folder, config):
 
 def write_json(path, content):
     """Writes JSON beside and renames it into place."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path, text):
+    """Writes text beside and renames it into place."""
     beside = path.with_name(f"{path.name}.partial")
-    beside.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    beside.write_text(text, "utf-8")
     os.replace(beside, path)
 
 

@@ -6,6 +6,7 @@ Not a recipe.
 import statistics
 
 from rich.table import Table
+
 from step_parts import PARTS, step_products
 from step_peers import Size
 

@@ -13,7 +13,6 @@ import time
 
 import step_parts
 import step_peers
-
 from worker_process import forget_peak, peak_mib
 
 MAKERS = {

@@ -7,13 +7,13 @@ the tables alone; writes the pictures, report.md and report.html beside them.
 import base64
 import collections
 import html
-import os
 import statistics
 
 import keras_kd as kd
 import numpy as np
 import scipy.stats
 
+from run_folder import write_text
 from study_arms import CONTRASTS, DISTILBERT, STUDENTS, TEACHERS
 from study_figures import draw_robustness, draw_starts, draw_steps
 from study_tables import RESULT_ROW, SUBNETWORK_ROW, Table
@@ -410,10 +410,3 @@ td, th {{ border: 1px solid #ccc; padding: 0.2rem 0.5rem; text-align: left; }}
 {body}
 </body></html>
 """
-
-
-def write_text(path, text):
-    """Writes beside, and renames."""
-    beside = path.with_name(f"{path.name}.partial")
-    beside.write_text(text, "utf-8")
-    os.replace(beside, path)

@@ -3,6 +3,8 @@
 import pathlib
 import sys
 
+import keras_kd as kd
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "recipes"))
@@ -20,3 +22,39 @@ def corpus(tmp_path_factory):
     ]
     path.write_text("\n\n".join(documents) + "\n", "utf-8")
     return str(path)
+
+
+NICE, BAD = "alpha beta gamma".split(), "delta epsilon zeta".split()
+FILLERS = "eta theta iota kappa".split()
+
+
+def write_reviews(path, number, seed, unlabeled=False):
+    """Reviews with a word that says all, among others that say nothing."""
+    random = np.random.default_rng(seed)
+    lines = ["text\tlabel"]
+    for index in range(number):
+        words = list(random.choice(FILLERS, random.integers(2, 7)))
+        word = random.choice(NICE if index % 2 else BAD)
+        words.insert(random.integers(0, len(words)), word)
+        label = ["bad", "nice"][index % 2]
+        lines.append(f"{' '.join(words)}\t{'' if unlabeled else label}")
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory):
+    """An encoder, as a checkpoint, and files of reviews."""
+    folder = tmp_path_factory.mktemp("task")
+    tokenizer = kd.WordPieceTokenizer.train(
+        [" ".join([*NICE, *BAD, *FILLERS])] * 3, vocabulary_size=70
+    )
+    config = kd.BertConfig(
+        tokenizer.vocabulary_size, 3, 16, 2, max_sequence_length=16
+    )
+    encoder = kd.BertBackbone(config, seed=0)
+    kd.save_checkpoint(encoder, folder / "encoder", tokenizer)
+    write_reviews(folder / "train.tsv", 200, 0)
+    write_reviews(folder / "validation.tsv", 60, 1)
+    write_reviews(folder / "more.tsv", 100, 2, unlabeled=True)
+    return folder

@@ -10,10 +10,11 @@ import keras_kd as kd
 import benchmark_step
 import numpy as np
 import pytest
+from rich.console import Console
+
 import step_peers
 import step_tables
 import step_worker
-from rich.console import Console
 from step_parts import step_products
 
 SIZES = benchmark_step.SIZES

@@ -26,20 +26,7 @@ RECIPES = pathlib.Path(quickstart.__file__).parent
 NAMES = sorted(
     path.stem
     for path in RECIPES.glob("*.py")
-    if not path.stem.startswith(
-        (
-            "resumed_run",
-            "run_folder",
-            "text_batches",
-            "worker_process",
-            "step_",
-            "study_arms",
-            "study_figures",
-            "study_report",
-            "study_runs",
-            "study_tables",
-        )
-    )
+    if "Not a recipe." not in path.read_text("utf-8").split('"""')[1]
 )
 
 

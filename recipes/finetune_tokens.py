@@ -1,0 +1,160 @@
+"""Fine-tunes an encoder to tag words: named entities and the like.
+
+    uv run --extra tasks recipes/finetune_tokens.py --train eng.train \
+        --validation eng.testa --encoder saved_models/encoder/encoder \
+        --run saved_models/ner
+    uv run --extra tasks recipes/finetune_tokens.py --train eng.train \
+        --validation eng.testa --teacher saved_models/ner --num-layers 3 \
+        --run saved_models/ner_3
+
+Files are CoNLL's, a word a line, or .jsonl with `tokens` and `tags`. Where
+tags mark entities ("B-PER"), students are chosen and told by the F1 of whole
+entities, else by the share of words that are right. With `--teacher`, a run of
+this recipe, the student is cut out of it and learns from its logits at every
+token (and, if asked for, hidden states and relations) too; sentences that
+nobody tagged can join by `--unlabeled`. A part of the training sentences
+chooses the epoch; the validation sentences only report. Leaves in the run
+folder: student.keras, the tokenizer's files, metrics.json, history.csv.
+"""
+
+import dataclasses
+import pathlib
+
+import keras_kd as kd
+import keras
+
+from classification import print_scores
+from finetuning import (
+    cut,
+    fit_and_choose,
+    load_encoder,
+    load_task_teacher,
+    make_trainer,
+)
+from resumed_run import log_callbacks
+from run_folder import new_run_folder, read_config, write_json
+from word_tagging import make_batches, measure, read_task
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Fine-tunes an encoder to tag words.
+
+    Args:
+        train: File of tagged sentences: CoNLL's or .jsonl, also .gz or .xz.
+        validation: Likewise; of sentences that only report.
+        unlabeled: Likewise, whose tags are not read; the teacher's count.
+        word: Column of the word, from 0; below 0, from the last.
+        tag: Column of the tag, likewise.
+        tag_names: All tags in the order of their ids; default: the teacher's,
+            or those of the training file.
+        encoder: Run folder, or checkpoint, to start from.
+        teacher: Run folder of this recipe to distil from.
+        plan: Which layers of the teacher (or else of the encoder) the student
+            keeps: first, last, every_other, both_ends, or indices.
+        num_layers: How many of them; default: all.
+        run: Run folder to write.
+        overwrite: Replace a run that is there.
+        hold_out: Share of the training sentences that choose the epoch.
+        train_rows: Take so many training sentences alone, drawn by the seed.
+        max_length: Tokens of a sentence; a longer one is cut to windows.
+        epochs: Times to go through the training sentences, at most.
+        patience: Epochs without a better score before it ends.
+        batch_size: Sentences in a step.
+        learning_rate: Highest learning rate of AdamW.
+        alpha_ce: Weight of the teacher's soft targets.
+        alpha_label: Weight of the tags, where there is a teacher.
+        alpha_hidden: Weight of the teacher's hidden states.
+        alpha_relation: Weight of the teacher's MiniLM relations.
+        temperature: Of the soft targets.
+        seed: Of the head, the order and dropout.
+        precision: Keras's policy, such as mixed_bfloat16.
+        jit_compile: XLA; default: what suits this machine.
+        smoke: A few sentences, to see that everything runs.
+    """
+
+    train: str | None = None
+    validation: str | None = None
+    unlabeled: str | None = None
+    word: int = 0
+    tag: int = -1
+    tag_names: tuple[str, ...] | None = None
+    encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
+    teacher: str | None = None
+    plan: str | tuple[int, ...] = "every_other"
+    num_layers: int | None = None
+    run: str = "saved_models/tokens"
+    overwrite: bool = False
+    hold_out: float = 0.05
+    train_rows: int | None = None
+    max_length: int = 128
+    epochs: int = 5
+    patience: int = 2
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    alpha_ce: float = 0.5
+    alpha_label: float = 0.5
+    alpha_hidden: float = 0.0
+    alpha_relation: float = 0.0
+    temperature: float = 2.0
+    seed: int = 0
+    precision: str = "float32"
+    jit_compile: bool | None = None
+    smoke: bool = False
+
+
+SMOKE = {"train_rows": 64, "batch_size": 8, "epochs": 1, "hold_out": 0.25}
+
+
+def main(config):
+    """Sentences; encoder or teacher; fit; scores beside their baselines."""
+    if config.smoke:
+        config = dataclasses.replace(config, **SMOKE)
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    teacher = None
+    if config.teacher:
+        teacher, tokenizer = load_task_teacher(
+            config.teacher, kd.BertTokenClassifier
+        )
+    task = read_task(config, teacher)
+    if teacher is not None:
+        student = cut(teacher, config.plan, config.num_layers, config.seed)
+    else:
+        student, tokenizer = make_student(config, task)
+    train = make_batches(config, task, student, tokenizer)
+    steps = config.epochs * len(train)
+    trainer = make_trainer(config, student, teacher, steps, per_token=True)
+    folder = pathlib.Path(config.run)
+    with new_run_folder(config) as beside:
+        tokenizer.save(beside)
+    sizes = config.batch_size, config.max_length
+    fit_and_choose(
+        trainer,
+        train,
+        config.epochs,
+        kd.ScoreTags(task.hold_out, tokenizer, task.metrics, *sizes),
+        task.metrics[0],
+        config.patience,
+        log_callbacks(folder),
+    )
+    student.save(folder / "student.keras")
+    results = measure(config, task, student, teacher, tokenizer)
+    print_scores(results)
+    write_json(folder / "metrics.json", results)
+    return results
+
+
+def make_student(config, task):
+    """A student of the encoder's layers, and its tokenizer."""
+    encoder, tokenizer = load_encoder(config.encoder)
+    student = kd.BertTokenClassifier.from_encoder(
+        encoder, seed=config.seed, class_names=task.tag_names
+    )
+    if config.num_layers is not None:
+        student = cut(student, config.plan, config.num_layers, config.seed)
+    return student, tokenizer
+
+
+if __name__ == "__main__":
+    main(read_config(Config, __doc__))

@@ -1,0 +1,124 @@
+import dataclasses
+import json
+
+import keras_kd as kd
+import finetune_classifier
+import numpy as np
+import pytest
+import tensorflow as tf
+from finetune_classifier import Config, main
+
+
+@pytest.fixture
+def config(reviews, tmp_path):
+    return Config(
+        task="none",
+        train=str(reviews / "train.tsv"),
+        validation=str(reviews / "validation.tsv"),
+        encoder=str(reviews / "encoder"),
+        run=str(tmp_path / "run"),
+        hold_out=0.2,
+        max_length=16,
+        batch_size=16,
+        learning_rate=5e-3,
+        epochs=10,
+        patience=10,
+        jit_compile=False,
+    )
+
+
+@pytest.mark.slow
+def test_a_task_is_learnt_distilled_and_served(config, reviews, tmp_path):
+    results = main(config)
+    assert results["scores"]["accuracy"] > 0.9
+    assert results["baselines"]["majority class"]["accuracy"] == 0.5
+    assert results["baselines"]["TF-IDF and a linear model"]["accuracy"] > 0.9
+    run = tmp_path / "run"
+    assert json.loads((run / "metrics.json").read_text()) == results
+    header = (run / "history.csv").read_text().splitlines()[0]
+    assert {"loss", "val_accuracy", "val_matthews"} <= set(header.split(","))
+
+    student = main(
+        dataclasses.replace(
+            config,
+            teacher=config.run,
+            num_layers=1,
+            plan="first",
+            unlabeled=str(reviews / "more.tsv"),
+            alpha_hidden=0.1,
+            run=str(tmp_path / "student"),
+        )
+    )
+    assert student["scores"]["accuracy"] > 0.9
+    assert student["baselines"]["teacher"] == results["scores"]
+    assert student["rows"]["unlabeled"] == 100
+    assert student["model"]["name"] == "1 layers x 16"
+
+    check_served(tmp_path / "student", reviews / "validation.tsv")
+
+
+def check_served(run, file):
+    """The SavedModel names the classes that Keras gives, text by text."""
+    import keras
+
+    model = keras.saving.load_model(run / "student.keras", compile=False)
+    tokenizer = kd.WordPieceTokenizer.load(run)
+    kd.export_student(
+        model,
+        run / "export",
+        tokenizer,
+        metrics=json.loads((run / "metrics.json").read_text()),
+        formats=["saved_model"],
+    )
+    texts = kd.read_labeled_texts(file)
+    batches = kd.labeled_batches(
+        texts, tokenizer, 16, model.class_names, 16, shuffle=False
+    )
+    _, logits = kd.predict_task(model, batches)
+    expected = [model.class_names[i] for i in np.argmax(logits, axis=-1)]
+    served = tf.saved_model.load(str(run / "export" / "saved_model"))
+    found = served.signatures["classify"](
+        text=tf.constant([text.text for text in texts])
+    )
+    assert [n.decode() for n in found["label"].numpy()] == expected
+    card = (run / "export" / "README.md").read_text()
+    assert "| TF-IDF and a linear model |" in card
+
+
+def test_nothing_trains_on_bad_data(config, tmp_path):
+    bad = tmp_path / "bad.tsv"
+    bad.write_text("text\tlabel\nfine\tnice\n'\ta\tb'\tbad\n", "utf-8")
+    cases = [
+        ({"train": str(bad)}, r"a row must have.*bad.tsv, line 3"),
+        ({"train": None}, "`--train` and `--validation` must be given"),
+        ({"label": "stars"}, r"without \['stars'\]"),
+        ({"hold_out": 0.0}, "`--hold-out` must leave texts"),
+        ({"train_rows": 10_000}, "`--train-rows` must be from 1 to 200"),
+        ({"unlabeled": str(bad)}, "tab parts columns"),
+        ({"task": "IMDB"}, "`task` must be one of"),
+        ({"encoder": str(tmp_path / "none")}, "`--encoder`:"),
+        ({"teacher": str(tmp_path)}, "`--teacher` must be a run folder"),
+    ]
+    for changes, message in cases:
+        with pytest.raises(SystemExit, match=message):
+            main(dataclasses.replace(config, **changes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_unlabelled_texts_need_a_teacher(config, reviews):
+    with pytest.raises(SystemExit, match="`--unlabeled` needs --teacher"):
+        main(dataclasses.replace(config, unlabeled=str(reviews / "more.tsv")))
+
+
+def test_a_validation_text_of_no_class_ends_the_program(config, tmp_path):
+    other = tmp_path / "other.tsv"
+    other.write_text("text\tlabel\nalpha\tugly\n", "utf-8")
+    with pytest.raises(SystemExit, match=r"'ugly' in .*other.tsv, line 2"):
+        main(dataclasses.replace(config, validation=str(other)))
+
+
+def test_the_recipe_has_a_line_for_every_field():
+    fields = {field.name for field in dataclasses.fields(Config)}
+    described = Config.__doc__.split("Args:")[1]
+    assert all(f"{name}:" in described for name in fields)
+    assert finetune_classifier.SMOKE.keys() <= fields
