@@ -17,7 +17,7 @@ from typing import Literal
 import keras_kd as kd
 import keras
 
-from resumed_run import log_callbacks, make_run, replay
+from resumed_run import make_run, replay
 from run_folder import (
     jit_compile,
     load_teacher,
@@ -26,6 +26,7 @@ from run_folder import (
     read_config,
     write_json,
 )
+from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
 from text_batches import fit, make_batches, read_corpora
 
 
@@ -81,6 +82,7 @@ class Config:
         learning_rate: Highest learning rate of Muon; AdamW wants a third,
             distilbert had 5e-4.
         seed: Of weights, order, masks.
+        loggers: What logs the run: csv, tensorboard, wandb, mlflow.
         precision: Keras's policy, such as mixed_bfloat16, which is faster on
             processors that have it, as long as XLA is off.
         jit_compile: XLA; default: what suits this machine.
@@ -121,6 +123,7 @@ class Config:
     optimizer: Literal["muon", "adamw", "distilbert"] = "muon"
     learning_rate: float = 2e-3
     seed: int = 0
+    loggers: tuple[Literal[LOGGERS], ...] = DEFAULT_LOGGERS
     precision: str = "float32"
     jit_compile: bool | None = None
     smoke: bool = False
@@ -194,7 +197,13 @@ def main(config):
         compensation=config.compensation,
         verbose=1,
     )
-    fit(distiller, batches, config, [start, *log_callbacks(folder, run)], run)
+    fit(
+        distiller,
+        batches,
+        config,
+        [start, *log_callbacks(config, folder, run)],
+        run,
+    )
     student.save(folder / "student.keras")
     results = kd.compare(
         {

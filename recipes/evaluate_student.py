@@ -4,20 +4,35 @@
         saved_models/control --teacher saved_models/teacher
 
 All models meet the same text and the same masks. Writes evaluation.json and
-evaluation.png, with the runs' learning curves, into the first run folder.
+evaluation.png, with the runs' learning curves, into the first run folder, and
+the evidence card into its folder card/: card.md, card.html (one file, for a
+phone too), metrics.json. Fine-tuned runs go on it with --tasks.
 """
 
 import csv
 import dataclasses
 import json
 import pathlib
+import shutil
+import statistics
 import sys
 
 import keras_kd as kd
 import keras
+from keras_kd.whole_folder import whole_folder
 
+from card_facts import (
+    environment,
+    held_out_facts,
+    hidden_token_results,
+    latencies,
+    read_task,
+    rounds_of,
+    run_facts,
+)
+from card_sentences import choose_sentences, fill_sentences
 from run_folder import read_config, write_json
-from text_batches import make_batches, read_corpora
+from text_batches import make_batches, read_corpora, write_stores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +42,14 @@ class Config:
     Args:
         runs: Run folders with student.keras or teacher.keras.
         teacher: Run folder of the teacher to compare with.
-        corpus: Text that the unigram baseline counts.
+        tasks: Run folders of a fine-tuning recipe, with metrics.json.
+        corpus: Text that the unigram baseline counts, as the buckets of
+            frequency do.
         validation_corpus: Held-out files; default: 5 % of the corpus's
             documents, split by content.
         text_column: Column of the text in .csv, .jsonl, .parquet.
+        store: Folders of prepare_corpus.py, in place of a corpus.
+        store_weights: Share of each; default: all alike.
         block_length: Tokens in a sequence.
         batch_size: Sequences in a batch.
         validation_batches: Batches of held-out text.
@@ -40,9 +59,12 @@ class Config:
 
     runs: tuple[str, ...] = ("saved_models/student",)
     teacher: str | None = None
+    tasks: tuple[str, ...] = ()
     corpus: tuple[str, ...] = ("docstrings",)
     validation_corpus: tuple[str, ...] = ()
     text_column: str = "text"
+    store: tuple[str, ...] = ()
+    store_weights: tuple[float, ...] = ()
     block_length: int = 64
     batch_size: int = 32
     validation_batches: int = 100
@@ -54,25 +76,21 @@ SMOKE = {"block_length": 32, "batch_size": 8, "validation_batches": 2}
 
 
 def main(config):
-    """Models, text, one `evaluate` each, table and picture."""
+    """Models, text, one `evaluate` each, table and picture; the card."""
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     folders = [*([config.teacher] if config.teacher else []), *config.runs]
     folders = list(dict.fromkeys(folders))  # the teacher may be a run too
     names = short_names(folders)
+    tasks = [read_task(folder) for folder in config.tasks]
     models = {folder: load_model(folder) for folder in folders}
     tokenizer = load_tokenizer(folders)
     curves = {names[folder]: learning_curve(folder) for folder in config.runs}
     train, held_out = read_corpora(config)
     first = pathlib.Path(config.runs[0])
-    batches = make_batches(
-        config, first / "evaluation", tokenizer, train, held_out
-    )
-    teacher = models[config.teacher] if config.teacher else None
-    results = {"unigram": batches.unigram}
-    for folder, model in models.items():
-        beside = None if model is teacher else teacher
-        results[names[folder]] = kd.evaluate(model, batches.held_out, beside)
+    tokens = token_folder(config, first)
+    batches = make_batches(config, tokens, tokenizer, train, held_out)
+    results = measure(config, models, names, batches)
     results = kd.compare(
         results,
         {name: curve for name, curve in curves.items() if curve},
@@ -80,7 +98,97 @@ def main(config):
         title="held-out text, fixed masks",
     )
     write_json(first / "evaluation.json", results)
+    if set(folders) != {config.teacher}:  # a card is of a student
+        stores = write_stores(config, tokens, tokenizer, train, held_out)
+        card = card_results(config, models, names, batches, tokenizer, stores)
+        for name, model in card["models"].items():
+            model["measured"] = results[name]
+        card["baselines"] = {"unigram": results["unigram"]}
+        write_card(first / "card", {**card, "tasks": tasks})
     return results
+
+
+def measure(config, models, names, batches):
+    """Of each model `kd.evaluate`, with latencies of models taking turns.
+
+    Args:
+        config: `Config`.
+        models: Dict of run folder to `kd.BertMaskedLM`.
+        names: Dict of run folder to name.
+        batches: `TextBatches`.
+    """
+    teacher = models[config.teacher] if config.teacher else None
+    results = {"unigram": batches.unigram}
+    for folder, model in models.items():
+        beside = None if model is teacher else teacher
+        results[names[folder]] = kd.evaluate(model, batches.held_out, beside)
+    named = {names[folder]: model for folder, model in models.items()}
+    timings = latencies(named, batches.held_out, rounds_of(config))
+    for name, timing in timings.items():
+        medians = [1e3 * statistics.median(calls) for calls in timing.rounds]
+        results[name]["latency_ms"] = 1e3 * timing.p50
+        results[name]["latency_rounds_ms"] = medians
+    return results
+
+
+def card_results(config, models, names, batches, tokenizer, stores):
+    """What the evidence card takes besides the evaluation and the tasks.
+
+    Args:
+        config: `Config`.
+        models: Dict of run folder to `kd.BertMaskedLM`.
+        names: Dict of run folder to name.
+        batches: `TextBatches`.
+        tokenizer: `kd.WordPieceTokenizer`.
+        stores: Of `write_stores`.
+    """
+    named = {names[folder]: model for folder, model in models.items()}
+    counts = stores["train"].token_counts
+    found = hidden_token_results(
+        named, batches.held_out, counts, tokenizer.special_ids
+    )
+    for folder, name in names.items():
+        found[name] |= run_facts(folder, models[folder], config.teacher)
+    sentences = choose_sentences(stores["held_out"], tokenizer, counts)
+    rounds = rounds_of(config)
+    timed = f"{rounds['rounds']} rounds of {rounds['seconds']} s each"
+    return {
+        "models": found,
+        "teacher": names.get(config.teacher),
+        "held_out": held_out_facts(config, batches),
+        "examples": fill_sentences(named, sentences, tokenizer),
+        "environment": {
+            **environment(),
+            "latency": f"models took turns, {timed}",
+        },
+    }
+
+
+def write_card(folder, results):
+    """All files of the card, or, where one cannot be made, none."""
+    files = kd.evidence_card(results)
+    with whole_folder(folder, list(files), overwrite=True) as beside:
+        for name, text in files.items():
+            (beside / name).write_text(text, "utf-8")
+    print(f"The evidence card: {folder / 'card.html'}")
+
+
+def token_folder(config, run):
+    """Where tokens are kept from one evaluation to the next.
+
+    Those of another text go, so that none is taken for what was asked for.
+    """
+    folder = run / "evaluation"
+    names = ("corpus", "validation_corpus", "text_column", "block_length")
+    text = {name: getattr(config, name) for name in names}
+    text = json.loads(json.dumps(text))
+    made_of = folder / "text.json"
+    if made_of.exists() and json.loads(made_of.read_text("utf-8")) == text:
+        return folder
+    shutil.rmtree(folder / "tokens", ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(made_of, text)
+    return folder
 
 
 def short_names(folders):

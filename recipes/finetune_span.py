@@ -20,6 +20,7 @@ tokenizer's files, predictions.json, nbest_predictions.json, null_odds.json
 import dataclasses
 import pathlib
 import sys
+from typing import Literal
 
 import keras_kd as kd
 import keras
@@ -32,8 +33,8 @@ from finetuning import (
     load_task_teacher,
     make_trainer,
 )
-from resumed_run import log_callbacks
 from run_folder import new_run_folder, read_config, write_json
+from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
 from span_extraction import (
     answer_options,
     make_windows,
@@ -77,6 +78,7 @@ class Config:
         alpha_relation: Weight of the teacher's MiniLM relations.
         temperature: Of the soft targets.
         seed: Of the head, the order and dropout.
+        loggers: What logs the run: csv, tensorboard, wandb, mlflow.
         precision: Keras's policy, such as mixed_bfloat16.
         jit_compile: XLA; default: what suits this machine.
         smoke: A few questions, to see that everything runs.
@@ -109,6 +111,7 @@ class Config:
     alpha_relation: float = 0.0
     temperature: float = 2.0
     seed: int = 0
+    loggers: tuple[Literal[LOGGERS], ...] = DEFAULT_LOGGERS
     precision: str = "float32"
     jit_compile: bool | None = None
     smoke: bool = False
@@ -144,7 +147,7 @@ def main(config):
         ),
         "f1",
         config.patience,
-        log_callbacks(folder),
+        log_callbacks(config, folder),
     )
     student.save(folder / "student.keras")
     results = measure(config, student, teacher, windows, folder)

@@ -19,6 +19,7 @@ folder: student.keras, the tokenizer's files, metrics.json, history.csv.
 
 import dataclasses
 import pathlib
+from typing import Literal
 
 import keras_kd as kd
 import keras
@@ -31,8 +32,8 @@ from finetuning import (
     load_task_teacher,
     make_trainer,
 )
-from resumed_run import log_callbacks
 from run_folder import new_run_folder, read_config, write_json
+from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
 from word_tagging import make_batches, measure, read_task
 
 
@@ -68,6 +69,7 @@ class Config:
         alpha_relation: Weight of the teacher's MiniLM relations.
         temperature: Of the soft targets.
         seed: Of the head, the order and dropout.
+        loggers: What logs the run: csv, tensorboard, wandb, mlflow.
         precision: Keras's policy, such as mixed_bfloat16.
         jit_compile: XLA; default: what suits this machine.
         smoke: A few sentences, to see that everything runs.
@@ -98,6 +100,7 @@ class Config:
     alpha_relation: float = 0.0
     temperature: float = 2.0
     seed: int = 0
+    loggers: tuple[Literal[LOGGERS], ...] = DEFAULT_LOGGERS
     precision: str = "float32"
     jit_compile: bool | None = None
     smoke: bool = False
@@ -136,7 +139,7 @@ def main(config):
         kd.ScoreTags(task.hold_out, tokenizer, task.metrics, *sizes),
         task.metrics[0],
         config.patience,
-        log_callbacks(folder),
+        log_callbacks(config, folder),
     )
     student.save(folder / "student.keras")
     results = measure(config, task, student, teacher, tokenizer)

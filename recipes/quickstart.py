@@ -19,7 +19,6 @@ import keras_kd as kd
 import keras
 import tensorflow as tf
 
-from resumed_run import log_callbacks
 from run_folder import (
     jit_compile,
     make_optimizer,
@@ -27,6 +26,7 @@ from run_folder import (
     read_config,
     write_json,
 )
+from run_logs import log_callbacks
 from text_batches import fit, make_batches, read_corpora
 
 
@@ -154,7 +154,12 @@ def main(config):
         ),
         jit_compile=jit_compile(config),
     )
-    fit(teacher, batches, teacher_config, log_callbacks(folder / "teacher"))
+    fit(
+        teacher,
+        batches,
+        teacher_config,
+        log_callbacks(config, folder / "teacher"),
+    )
 
     students, curves = {}, {}
     arms = {
@@ -215,7 +220,7 @@ def train_student(config, folder, batches, teacher, plan, alphas):
         distiller,
         batches,
         config,
-        [kd.InitializeStudent(plan), *log_callbacks(folder)],
+        [kd.InitializeStudent(plan), *log_callbacks(config, folder)],
     ).history["val_masked_lm"]
     every = config.steps // config.validations
     steps = [every * (index + 1) for index in range(len(history))]

@@ -4,18 +4,24 @@ The config fields it reads: run, resume, save_steps, replay; all others but
 `FREE` must be those that the run began with.
 """
 
-import csv
 import dataclasses
 import shlex
 import sys
 
 import keras_kd as kd
-import keras
 from rich.console import Console
 from rich.table import Table
 
 # What may be otherwise when a run goes on.
-FREE = ("run", "overwrite", "resume", "replay", "save_steps", "jit_compile")
+FREE = (
+    "run",
+    "overwrite",
+    "resume",
+    "replay",
+    "save_steps",
+    "jit_compile",
+    "loggers",
+)
 
 
 def make_run(config, folder):
@@ -36,26 +42,6 @@ def make_run(config, folder):
         )
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f"`--run`: {error}")
-
-
-def log_callbacks(folder, run=None):
-    """Keras's own logs of a run: `history.csv` and TensorBoard's.
-
-    Args:
-        folder: `pathlib.Path` to write them in.
-        run: `kd.ResumableRun` or None. Rows of epochs that it does again go.
-    """
-    path = folder / "history.csv"
-    epochs = run.epoch if run else 0
-    if epochs and path.exists():
-        with path.open(newline="") as file:
-            rows = list(csv.reader(file))[: 1 + epochs]
-        with path.open("w", newline="") as file:
-            csv.writer(file).writerows(rows)
-    return [
-        keras.callbacks.CSVLogger(str(path), append=epochs > 0),
-        keras.callbacks.TensorBoard(str(folder / "logs"), profile_batch=0),
-    ]
 
 
 def replay(model, batches, run, number):

@@ -20,6 +20,8 @@ import keras
 import typeguard
 import tyro
 
+from run_logs import check_loggers
+
 
 def read_config(config_class, description):
     """The recipe's `Config`: defaults < `--config run.json` < flags.
@@ -91,6 +93,7 @@ def new_run_folder(config):
     Yields:
         The folder to write into; after the block it is `config.run`.
     """
+    check_loggers(config)
     folder = pathlib.Path(config.run)
     if is_resumed(config):
         yield folder

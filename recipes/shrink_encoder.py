@@ -20,7 +20,6 @@ import keras
 from rich.console import Console
 from rich.table import Table
 
-from resumed_run import log_callbacks
 from run_folder import (
     jit_compile,
     make_optimizer,
@@ -28,6 +27,7 @@ from run_folder import (
     read_config,
     write_json,
 )
+from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
 from text_batches import fit, make_plain_batches, read_corpora
 
 
@@ -59,6 +59,7 @@ class Config:
         optimizer: adamw, muon or distilbert.
         learning_rate: Highest learning rate.
         seed: Of order and dropout.
+        loggers: What logs the run: csv, tensorboard, wandb, mlflow.
         precision: Keras's policy, such as mixed_bfloat16.
         jit_compile: XLA; default: what suits this machine.
         smoke: A few steps on short sequences, to see that everything runs.
@@ -83,6 +84,7 @@ class Config:
     optimizer: Literal["muon", "adamw", "distilbert"] = "muon"
     learning_rate: float = 1e-3
     seed: int = 0
+    loggers: tuple[Literal[LOGGERS], ...] = DEFAULT_LOGGERS
     precision: str = "float32"
     jit_compile: bool | None = None
     smoke: bool = False
@@ -175,7 +177,7 @@ def distil(config, folder, teacher, student, batches):
         jit_compile=jit_compile(config),
     )
     folder.mkdir()
-    fit(distiller, batches, config, log_callbacks(folder))
+    fit(distiller, batches, config, log_callbacks(config, folder))
 
 
 def measure(config, student, teacher, batches):

@@ -17,7 +17,7 @@ import keras_kd as kd
 import keras
 import tyro
 
-from resumed_run import log_callbacks, make_run, replay
+from resumed_run import make_run, replay
 from run_folder import (
     jit_compile,
     load_teacher,
@@ -26,6 +26,7 @@ from run_folder import (
     read_config,
     write_json,
 )
+from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
 from text_batches import (
     fit,
     load_store_tokenizer,
@@ -79,6 +80,7 @@ class Config:
         optimizer: Muon or AdamW, which needs nearly twice the steps.
         learning_rate: Highest learning rate of Muon; AdamW wants a third.
         seed: Of weights, order, masks, LayerDrop.
+        loggers: What logs the run: csv, tensorboard, wandb, mlflow.
         precision: Keras's policy, such as mixed_bfloat16, which is faster on
             processors that have it, as long as XLA is off.
         jit_compile: XLA; default: what suits this machine.
@@ -117,6 +119,7 @@ class Config:
     optimizer: Literal["muon", "adamw"] = "muon"
     learning_rate: float = 2e-3
     seed: int = 0
+    loggers: tuple[Literal[LOGGERS], ...] = DEFAULT_LOGGERS
     precision: str = "float32"
     jit_compile: bool | None = None
     smoke: bool = False
@@ -171,7 +174,7 @@ def main(config):
     if config.replay is not None:
         replay(model, batches, run, config.replay)
         return None
-    fit(model, batches, config, log_callbacks(folder, run), run)
+    fit(model, batches, config, log_callbacks(config, folder, run), run)
     teacher.save(folder / "teacher.keras")
     results = {
         "unigram": batches.unigram,

@@ -8,6 +8,7 @@ from keras_kd.evaluation.answer_scores import (
     score_answers,
 )
 from keras_kd.evaluation.answers import decide, find_answers, predict_answers
+from keras_kd.evaluation.calibration import calibration
 from keras_kd.evaluation.compare import compare
 from keras_kd.evaluation.cost import (
     Timing,
@@ -16,6 +17,8 @@ from keras_kd.evaluation.cost import (
     time_in_turns,
 )
 from keras_kd.evaluation.evaluate import evaluate, evaluate_unigram
+from keras_kd.evaluation.evidence import evidence_card
+from keras_kd.evaluation.frequency import evaluate_by_frequency
 from keras_kd.evaluation.paired_runs import (
     PairedDifference,
     holm,
@@ -47,13 +50,16 @@ __all__ = [
     "ScoreTask",
     "Timing",
     "best_null_threshold",
+    "calibration",
     "choose_threshold",
     "compare",
     "count_bytes",
     "decide",
     "evaluate",
+    "evaluate_by_frequency",
     "evaluate_similarity",
     "evaluate_unigram",
+    "evidence_card",
     "find_answers",
     "holm",
     "majority_scores",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import train_teacher
 
-from resumed_run import log_callbacks, make_run
+from resumed_run import make_run
 
 # Keras's CSVLogger, where training ends by an error.
 UNCLOSED = pytest.mark.filterwarnings(
@@ -179,21 +179,6 @@ def test_a_batch_is_looked_at_alone(teacher_run, corpus, capsys):
     assert "Batch 2, with the weights after 4 batches" in printed
     assert "finite" in printed
     check_same(what_is_left(teacher_run, "teacher"), before)
-
-
-def test_rows_of_epochs_that_are_done_again_go(tmp_path):
-    (tmp_path / "history.csv").write_text("epoch,loss\n0,3\n1,2\n2,1\n")
-
-    class Run:
-        epoch = 2
-
-    csv_logger, _ = log_callbacks(tmp_path, Run)
-    assert csv_logger.append
-    assert (tmp_path / "history.csv").read_text().splitlines() == [
-        "epoch,loss",
-        "0,3",
-        "1,2",
-    ]
 
 
 def test_the_command_to_go_on_says_resume_once(tmp_path, monkeypatch):
