@@ -27,7 +27,7 @@ RECIPES = {
     "alpha_ce": "distill_masked_lm.py",
     "preset": "train_teacher.py",
     "teacher_layers": "quickstart.py",
-    "encoder": "shrink_encoder.py",
+    "pooling": "shrink_encoder.py",
 }
 ROUNDS = {"rounds": 5, "seconds": 1.0}  # of timing, models taking turns
 

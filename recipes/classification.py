@@ -1,7 +1,8 @@
 """Texts with a class or a number, from files to scores. Not a recipe.
 
 From a frozen `Config`'s fields: task, data, train, validation, unlabeled, text,
-pair, label, regression, hold_out, train_rows, max_length, batch_size, seed.
+pair, label, regression, hold_out, train_rows, max_length, batch_size, seed,
+jit_compile.
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from finetuning import hold_out
+from run_folder import jit_compile
 
 SPLIT_SEED = 0  # the same texts choose for all runs
 
@@ -120,6 +122,8 @@ def make_batches(config, task, tokenizer):
         "batch_size": config.batch_size,
         "class_names": task.class_names,
         "max_length": config.max_length,
+        # Without XLA nothing is compiled for a width: the least padding.
+        "width_multiple": 8 if jit_compile(config) else 1,
     }
     parts = {
         "train": task.train + task.unlabeled,

@@ -22,6 +22,7 @@ def labeled_batches(
     shuffle=True,
     first_epoch=0,
     first_batch=0,
+    width_multiple=MULTIPLE,
 ):
     """A `tf.data.Dataset` of batches of a task, for `fit` and `evaluate`.
 
@@ -43,10 +44,12 @@ def labeled_batches(
         first_epoch: Int. Number of the first iteration.
         first_batch: Int. The batch to begin with, counted over epochs from
             `first_epoch` on.
+        width_multiple: Int. What T is a multiple of, so that XLA compiles few
+            programs; 1, the least padding, where nothing is compiled.
 
     Returns:
         Dataset of the dict of `token_ids`, `segment_ids` and `padding_mask`,
-        each (B, T) int32, T a multiple of 8 or `max_length`; labels (B,),
+        each (B, T) int32, T such a multiple or `max_length`; labels (B,),
         int32 ids or float32 numbers; and weights (B,) float32, 0 for texts
         without a label.
 
@@ -56,8 +59,10 @@ def labeled_batches(
         ImportError: If TensorFlow is not installed.
     """
     import_tensorflow("`labeled_batches` (tf.data)")
-    _check(texts, batch_size, max_length, first_batch)
-    encoded = EncodedTexts(texts, tokenizer, class_names, max_length)
+    _check(texts, batch_size, max_length, first_batch, width_multiple)
+    encoded = EncodedTexts(
+        texts, tokenizer, class_names, max_length, width_multiple
+    )
     return encoded_batches(
         encoded, batch_size, (), seed, shuffle, first_epoch, first_batch
     )
@@ -168,9 +173,18 @@ class EncodedTexts:
         tokenizer: `WordPieceTokenizer`.
         class_names: As of `labeled_batches`.
         max_length: Int.
+        width_multiple: Int.
     """
 
-    def __init__(self, texts, tokenizer, class_names, max_length):
+    def __init__(
+        self,
+        texts,
+        tokenizer,
+        class_names,
+        max_length,
+        width_multiple=MULTIPLE,
+    ):
+        self.width_multiple = width_multiple
         self.tokenizer = tokenizer
         self.first = tokenizer.encode_batch([text.text for text in texts])
         self.second = None
@@ -213,7 +227,9 @@ class EncodedTexts:
         labels = np.where(there, self.labels[rows], 0)
         weights = np.where(there, self.weights[rows], 0)
         labels = labels.astype(self.labels.dtype)
-        inputs = input_arrays(parts, self.tokenizer, self.max_length)
+        inputs = input_arrays(
+            parts, self.tokenizer, self.max_length, self.width_multiple
+        )
         return *inputs, labels, weights.astype("float32")
 
     def pair(self, row):
@@ -221,7 +237,7 @@ class EncodedTexts:
         return self.first[row], self.second[row] if self.has_pairs else None
 
 
-def input_arrays(parts, tokenizer, max_length=None):
+def input_arrays(parts, tokenizer, max_length=None, width_multiple=MULTIPLE):
     """`INPUTS` of texts, [CLS] first [SEP], or [CLS] first [SEP] second [SEP].
 
     Args:
@@ -229,9 +245,10 @@ def input_arrays(parts, tokenizer, max_length=None):
             the second, which may be None; or None, for padding alone.
         tokenizer: `WordPieceTokenizer`.
         max_length: Int (T), at most; or None. No part is longer.
+        width_multiple: Int.
 
     Returns:
-        Three arrays, (B, T) int32, T the next multiple of 8, or `max_length`.
+        Three arrays, (B, T) int32, T the next multiple, or `max_length`.
     """
     start, end = [tokenizer.cls_id], [tokenizer.sep_id]
     rows, begins = [], []
@@ -241,7 +258,7 @@ def input_arrays(parts, tokenizer, max_length=None):
         rows.append(np.concatenate([start, first, end, *after]))
     there = [pair is not None for pair in parts]
     lengths = np.where(there, [len(row) for row in rows], 0)
-    width = -(-max(lengths) // MULTIPLE) * MULTIPLE
+    width = -(-max(lengths) // width_multiple) * width_multiple
     shape = len(rows), width if max_length is None else min(width, max_length)
     ids = np.full(shape, tokenizer.pad_id, "int32")
     segments, mask = np.zeros((2, *shape), "int32")
@@ -273,7 +290,7 @@ def keep_longest(first, second, room):
     return room - shorter, shorter
 
 
-def _check(texts, batch_size, max_length, first_batch):
+def _check(texts, batch_size, max_length, first_batch, width_multiple):
     if not texts:
         raise ValueError("`texts` must hold a text. Received: none")
     if len({text.pair is None for text in texts}) > 1:
@@ -284,6 +301,7 @@ def _check(texts, batch_size, max_length, first_batch):
         batch_size=(batch_size, 1),
         max_length=(max_length, MULTIPLE),
         first_batch=(first_batch, 0),
+        width_multiple=(width_multiple, 1),
     )
 
 

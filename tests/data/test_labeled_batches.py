@@ -70,6 +70,16 @@ def test_no_batch_is_wider_than_the_longest_text_may_be(tokenizer):
     assert x["token_ids"].shape == (1, 12)
 
 
+def test_where_nothing_is_compiled_there_is_no_padding(tokenizer):
+    texts = [kd.LabeledText("dog dog dog", label="a")]
+    length = len(tokenizer.encode_batch(["dog dog dog"])[0]) + 2
+    for multiple, width in ((1, length), (4, -(-length // 4) * 4)):
+        ((x, _, _),) = kd.labeled_batches(
+            texts, tokenizer, 1, ["a"], width_multiple=multiple
+        )
+        assert x["token_ids"].shape == (1, width)
+
+
 @pytest.mark.parametrize(
     ("lengths", "kept"),
     [
