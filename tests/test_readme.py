@@ -9,7 +9,7 @@ import keras_kd as kd
 import pytest
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
-WALK, FROM_HUGGING_FACE, WHICH_LAYERS, HEALING, SURVIVING = re.findall(
+WALK, FROM_HUGGING_FACE, WHICH_LAYERS, HEALING, TASK, SURVIVING = re.findall(
     r"```python\n(.*?)```", README.read_text("utf-8"), re.S
 )
 
@@ -61,3 +61,22 @@ def test_from_a_hugging_face_teacher_to_a_saved_model(tmp_path):
     student = kd.load_checkpoint(tmp_path / "my_bert" / "hugging_face")
     assert student.config.num_layers == 6
     assert student.config.num_segments == 0
+
+
+@pytest.mark.slow
+def test_a_task(tmp_path):
+    """With a folder in place of the hub's, of six narrow layers."""
+    reviews = ["a cat\tgood", "a mat\tbad", "sat on\tgood", "on a\tbad"] * 4
+    tokenizer = kd.WordPieceTokenizer.train(["a cat sat on a mat"] * 9, 60)
+    config = kd.BertConfig(
+        tokenizer.vocabulary_size, 6, 16, 2, max_sequence_length=128
+    )
+    kd.save_checkpoint(kd.BertBackbone(config), tmp_path / "encoder", tokenizer)
+    for name in ("reviews.tsv", "held_out.tsv"):
+        text = "\n".join(["text\tlabel", *reviews, ""])
+        (tmp_path / name).write_text(text, "utf-8")
+    program, count = re.subn(r'(?m)^name = ".*"$', 'name = "encoder"', TASK)
+    assert count == 1
+    printed = run(program, tmp_path)
+    assert printed.count("val_accuracy: ") >= 6
+    assert (tmp_path / "my_classifier" / "saved_model").is_dir()
