@@ -161,8 +161,9 @@ def test_a_failing_export_leaves_the_old_one_whole(
 ):
     student = kd.BertMaskedLM(tiny_config, seed=0)
     folder = tmp_path / "out"
-    kd.export_student(student, folder, tokenizer)
+    kd.export_student(student, folder, tokenizer, formats=["keras"])
     before = (folder / "student.keras").read_bytes()
+    names = {path.name for path in folder.iterdir()}
 
     def differs(*_):
         raise RuntimeError("differs")
@@ -172,7 +173,7 @@ def test_a_failing_export_leaves_the_old_one_whole(
     with pytest.raises(RuntimeError, match="differs"):
         kd.export_student(other, folder, tokenizer, overwrite=True)
     assert (folder / "student.keras").read_bytes() == before
-    assert {path.name for path in folder.iterdir()} == FILES
+    assert {path.name for path in folder.iterdir()} == names
 
 
 @pytest.mark.slow
