@@ -49,7 +49,7 @@ def test_a_temperature_goes_down_step_by_step_over_two_fits(distiller, batches):
 @pytest.mark.parametrize(
     "jit_compile",
     [
-        pytest.param(False, marks=pytest.mark.tensorflow),
+        pytest.param(False, marks=[pytest.mark.tensorflow, pytest.mark.slow]),
         pytest.param(True, marks=pytest.mark.slow if not JIT else ()),
     ],
 )

@@ -116,7 +116,10 @@ def test_another_vocabulary_is_refused(student, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("step", ["write_saved_model", "model_card"])
+@pytest.mark.parametrize(
+    "step",
+    ["write_saved_model", pytest.param("model_card", marks=pytest.mark.slow)],
+)
 def test_a_full_disk_leaves_nothing_half_written(
     student, tmp_path, tokenizer, monkeypatch, step
 ):

@@ -66,7 +66,9 @@ def test_a_bare_encoder_embeds(tokenizer, tiny_config):
     assert set(functions) == {"embed"}
 
 
-@pytest.mark.parametrize("longest", [32, 12])
+@pytest.mark.parametrize(
+    "longest", [pytest.param(32, marks=pytest.mark.slow), 12]
+)
 def test_a_pair_is_classified_as_its_batch_is(tokenizer, tiny_config, longest):
     config = dataclasses.replace(
         tiny_config, max_sequence_length=longest, initializer_range=0.5
