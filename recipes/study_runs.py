@@ -330,8 +330,9 @@ class Runs:
         if teacher is None:
             self.say(f"all sub-networks of teacher {arm}, seed {seed}")
             teacher = self.load(arm, seed)
-        search = kd.evaluate_subnetworks(teacher, self.search.arrays())
-        test = kd.evaluate_subnetworks(teacher, self.test.arrays())
+        evaluator = kd.SubnetworkEvaluator(teacher)
+        search = evaluator.evaluate(self.search.arrays())
+        test = evaluator.evaluate(self.test.arrays())
         self.subnetworks.add(
             {
                 "arm": arm,

@@ -22,6 +22,7 @@ from keras_kd.initialization.search import (
     search_layers,
 )
 from keras_kd.initialization.subnetworks import (
+    SubnetworkEvaluator,
     choose_subsets,
     evaluate_subnetworks,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Fitted",
     "InitializationPlan",
     "InitializeStudent",
+    "SubnetworkEvaluator",
     "Mean",
     "Scaled",
     "Selected",

@@ -4,7 +4,10 @@ import itertools
 
 import numpy as np
 from keras_kd.initialization.plans import HUGGING_FACE, choose_layers
-from keras_kd.initialization.subnetworks import evaluate_subnetworks
+from keras_kd.initialization.subnetworks import (
+    SubnetworkEvaluator,
+    evaluate_subnetworks,
+)
 from rich.console import Console
 from rich.table import Table
 
@@ -56,7 +59,7 @@ class Losses:
     """The masked cross-entropy of sub-networks, each measured once."""
 
     def __init__(self, teacher, batches, verbose=0):
-        self.teacher = teacher
+        self.evaluator = SubnetworkEvaluator(teacher)
         self.batches = batches
         self.verbose = verbose
         self.known = {}
@@ -65,8 +68,8 @@ class Losses:
         """Has them known, those that are new all together."""
         new = set(subsets) - self.known.keys() - {()}
         if new:
-            found = evaluate_subnetworks(
-                self.teacher, self.batches, subsets=new, verbose=self.verbose
+            found = self.evaluator.evaluate(
+                self.batches, subsets=new, verbose=self.verbose
             )
             for subset, values in found.items():
                 self.known[subset] = values["masked_cross_entropy"]

@@ -37,31 +37,8 @@ def evaluate_subnetworks(
     Raises:
         ValueError: If there is no such depth or subset, or no masked token.
     """
-    subsets = choose_subsets(teacher.config.num_layers, depths, subsets)
-    pieces = Pieces(teacher, jit_compile)
-    totals, weight = np.zeros((len(subsets), 2)), 0.0
-    number = len(batches) if hasattr(batches, "__len__") else None
-    bar = keras.utils.Progbar(number, verbose=verbose, unit_name="batch")
-    for x, ids, weights in batches:
-        x = {name: np.asarray(value) for name, value in x.items()}
-        ids, weights = np.asarray(ids), np.asarray(weights, "float64")
-        found = pieces.measure(x, ids, weights, subsets)
-        totals += np.array([found[subset] for subset in subsets])
-        weight += float(np.sum(weights))
-        bar.add(1)
-    if not weight:
-        raise ValueError(
-            "`batches` must hold masked tokens. Received: none of any weight"
-        )
-    return {
-        subset: {
-            "masked_cross_entropy": float(cross_entropy),
-            "teacher_kl": float(kl),
-        }
-        for subset, (cross_entropy, kl) in zip(
-            subsets, totals / weight, strict=True
-        )
-    }
+    evaluator = SubnetworkEvaluator(teacher, jit_compile)
+    return evaluator.evaluate(batches, depths, subsets, verbose)
 
 
 def choose_subsets(num_layers, depths=None, subsets=None):
@@ -93,10 +70,19 @@ def choose_subsets(num_layers, depths=None, subsets=None):
     return sorted(subsets, key=lambda subset: (len(subset), subset))
 
 
-class Pieces:
-    """A teacher's embeddings, layers and head, each compiled by itself."""
+class SubnetworkEvaluator:
+    """`evaluate_subnetworks` of one teacher, compiled once for several calls.
+
+    Embeddings, layers and head are compiled each by itself; what the teacher's
+    weights are is read anew at each call.
+
+    Args:
+        teacher: `BertMaskedLM`.
+        jit_compile: Bool or "auto", as in Keras's `compile`.
+    """
 
     def __init__(self, teacher, jit_compile="auto"):
+        self.depth = teacher.config.num_layers
         backbone, head = teacher.backbone, teacher.head
         kl = SoftTargetKL(temperature=1.0, reduction=None)
 
@@ -127,6 +113,34 @@ class Pieces:
         ]
         self.logits = compiled(logits, head)
         self.score = compiled(score, head)
+
+    def evaluate(self, batches, depths=None, subsets=None, verbose=0):
+        """As `evaluate_subnetworks`, whose arguments these are."""
+        subsets = choose_subsets(self.depth, depths, subsets)
+        totals, weight = np.zeros((len(subsets), 2)), 0.0
+        number = len(batches) if hasattr(batches, "__len__") else None
+        bar = keras.utils.Progbar(number, verbose=verbose, unit_name="batch")
+        for x, ids, weights in batches:
+            x = {name: np.asarray(value) for name, value in x.items()}
+            ids, weights = np.asarray(ids), np.asarray(weights, "float64")
+            found = self.measure(x, ids, weights, subsets)
+            totals += np.array([found[subset] for subset in subsets])
+            weight += float(np.sum(weights))
+            bar.add(1)
+        if not weight:
+            raise ValueError(
+                "`batches` must hold masked tokens. Received: none of any "
+                "weight"
+            )
+        return {
+            subset: {
+                "masked_cross_entropy": float(cross_entropy),
+                "teacher_kl": float(kl),
+            }
+            for subset, (cross_entropy, kl) in zip(
+                subsets, totals / weight, strict=True
+            )
+        }
 
     def measure(self, x, ids, weights, subsets):
         """Sums over a batch's masked tokens.

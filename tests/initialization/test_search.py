@@ -27,11 +27,15 @@ def losses(monkeypatch):
     def set_losses(loss):
         asked = []
 
-        def evaluate(teacher, batches, subsets, verbose=0):
-            asked.extend(subsets)
-            return {s: {"masked_cross_entropy": loss(s)} for s in subsets}
+        class Evaluator:
+            def __init__(self, teacher):
+                """Nothing to compile."""
 
-        monkeypatch.setattr(search, "evaluate_subnetworks", evaluate)
+            def evaluate(self, batches, subsets, verbose=0):
+                asked.extend(subsets)
+                return {s: {"masked_cross_entropy": loss(s)} for s in subsets}
+
+        monkeypatch.setattr(search, "SubnetworkEvaluator", Evaluator)
         return asked
 
     return set_losses

@@ -70,7 +70,7 @@ def test_each_prefix_runs_once(
 ):
     """2^3 - 1; layers 1 and 2 besides the whole; layer 2 after layer 0."""
     calls = []
-    real = subnetworks.Pieces.__init__
+    real = subnetworks.SubnetworkEvaluator.__init__
 
     def counted(self, *arguments):
         real(self, *arguments)
@@ -78,9 +78,22 @@ def test_each_prefix_runs_once(
             lambda x, run=run: calls.append(1) or run(x) for run in self.layers
         ]
 
-    monkeypatch.setattr(subnetworks.Pieces, "__init__", counted)
+    monkeypatch.setattr(subnetworks.SubnetworkEvaluator, "__init__", counted)
     evaluate_subnetworks(deep_teacher, batches.take(1), **arguments)
     assert len(calls) == runs
+
+
+def test_an_evaluator_is_used_again_and_sees_new_weights(deep_teacher, batches):
+    one = batches.take(1)
+    evaluator = subnetworks.SubnetworkEvaluator(deep_teacher)
+    before = evaluator.evaluate(one, depths=(1,))
+    assert before == evaluate_subnetworks(deep_teacher, one, depths=(1,))
+    query = deep_teacher.backbone.encoder_layers[0].query.kernel
+    query.assign(3 * np.asarray(query))
+    after = evaluator.evaluate(one, subsets=[(0,), (1,)])
+    assert after[0,] != before[0,]
+    first = after[1,]["masked_cross_entropy"]
+    assert first == pytest.approx(before[1,]["masked_cross_entropy"], rel=1e-6)
 
 
 def test_subsets_of_some_depths_are_all_there_are():
