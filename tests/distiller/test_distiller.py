@@ -43,6 +43,7 @@ def test_every_term_is_logged_and_the_total_is_their_weighted_sum(
     assert set(logs) == {"loss", "soft_target", "masked_lm", "hidden_state"}
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_partly_filled_counts_by_its_tokens(
     teacher, tokenizer, tmp_path
 ):

@@ -74,7 +74,9 @@ def test_predictions_are_of_what_has_weight_in_order(tiny_config):
     np.testing.assert_array_equal(logits[:2], logits[2:])
 
 
-@pytest.mark.parametrize("distilled", [False, True])
+@pytest.mark.parametrize(
+    "distilled", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_scores_of_held_out_texts_are_in_the_logs(tiny_config, distilled):
     model = kd.BertClassifier(tiny_config, ["a", "b"], seed=0)
     model.classifier.bias.assign([5.0, 0.0])
