@@ -159,38 +159,25 @@ def _fill(student, library, body, metrics, name, description):
 
 
 def _table(metrics):
+    """Of each model its figures; of a task its scores, and its baselines'."""
     if "task" in metrics:
-        return _task_table(metrics)
+        title = (
+            f"{metrics['task']}, {metrics['rows']['validation']:,} texts that "
+            "neither trained it nor chose it."
+        )
+        model = {metrics["model"]["name"]: metrics["scores"]}
+        rows, columns = model | metrics["baselines"], list(metrics["scores"])
+        digits = 4
+    else:
+        title = "Held-out text, fixed masks; cross-entropy in nats."
+        rows, columns, digits = metrics, _FIGURES, 3
     lines = [
-        "Held-out text, fixed masks; cross-entropy in nats.",
+        title,
         "",
-        "| model | " + " | ".join(_FIGURES) + " |",
-        "| --- |" + " --- |" * len(_FIGURES),
+        "| model | " + " | ".join(columns) + " |",
+        "| --- |" + " --- |" * len(columns),
     ]
-    for name, result in metrics.items():
-        cells = [
-            f"{result[figure]:.3f}" if figure in result else "-"
-            for figure in _FIGURES
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _task_table(metrics):
-    """Scores of a task: the model's, and its baselines'."""
-    names = list(metrics["scores"])
-    rows = {metrics["model"]["name"]: metrics["scores"], **metrics["baselines"]}
-    lines = [
-        f"{metrics['task']}, {metrics['rows']['validation']:,} texts that "
-        "neither trained it nor chose it.",
-        "",
-        "| model | " + " | ".join(names) + " |",
-        "| --- |" + " --- |" * len(names),
-    ]
-    for name, scores in rows.items():
-        cells = [
-            f"{scores[score]:.4f}" if score in scores else "-"
-            for score in names
-        ]
+    for name, row in rows.items():
+        cells = [f"{row[c]:.{digits}f}" if c in row else "-" for c in columns]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

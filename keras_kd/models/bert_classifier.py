@@ -1,11 +1,11 @@
 """A class, or a number, for a text or a pair of texts."""
 
 import keras
-from keras_kd.models.task_model import DenseTask, check_class_names
+from keras_kd.models.task_model import DenseTask, NamedClasses
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class BertClassifier(DenseTask):
+class BertClassifier(NamedClasses):
     """BERT with a dense layer over the pooled state: one label per text.
 
     Source: Devlin et al., 2018, https://arxiv.org/abs/1810.04805
@@ -28,24 +28,6 @@ class BertClassifier(DenseTask):
     Raises:
         ValueError: If there is no class, or one twice.
     """
-
-    def __init__(
-        self,
-        config,
-        class_names,
-        classifier_dropout=None,
-        seed=None,
-        dtype=None,
-        **kwargs,
-    ):
-        class_names = check_class_names(class_names)
-        super().__init__(
-            config, len(class_names), classifier_dropout, seed, dtype, **kwargs
-        )
-        self.class_names = class_names
-
-    def get_config(self):
-        return {**super().get_config(), "class_names": self.class_names}
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

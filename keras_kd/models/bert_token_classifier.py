@@ -1,11 +1,11 @@
 """BertTokenClassifier: a class for every token."""
 
 import keras
-from keras_kd.models.task_model import DenseTask, check_class_names
+from keras_kd.models.task_model import NamedClasses
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class BertTokenClassifier(DenseTask):
+class BertTokenClassifier(NamedClasses):
     """BERT with a dense layer over each token's last hidden state.
 
     Source: Devlin et al., 2018, https://arxiv.org/abs/1810.04805
@@ -31,21 +31,3 @@ class BertTokenClassifier(DenseTask):
     """
 
     pooled = False
-
-    def __init__(
-        self,
-        config,
-        class_names,
-        classifier_dropout=None,
-        seed=None,
-        dtype=None,
-        **kwargs,
-    ):
-        class_names = check_class_names(class_names)
-        super().__init__(
-            config, len(class_names), classifier_dropout, seed, dtype, **kwargs
-        )
-        self.class_names = class_names
-
-    def get_config(self):
-        return {**super().get_config(), "class_names": self.class_names}

@@ -175,16 +175,39 @@ class DenseTask(TaskModel):
         }
 
 
-def check_class_names(class_names):
-    """The names as a list.
+class NamedClasses(DenseTask):
+    """A `DenseTask` whose numbers are the logits of classes with names.
+
+    Args:
+        config: As of `DenseTask`.
+        class_names: List of str, the classes in the order of their ids.
+        classifier_dropout: As of `DenseTask`.
+        seed: As of `DenseTask`.
+        dtype: As of `DenseTask`.
 
     Raises:
-        ValueError: If there is none, or one twice.
+        ValueError: If there is no class, or one twice.
     """
-    names = list(class_names or ())
-    if not names or len(set(names)) < len(names):
-        raise ValueError(
-            "`class_names` must name a class, each by another name. "
-            f"Received: {class_names}"
+
+    def __init__(
+        self,
+        config,
+        class_names,
+        classifier_dropout=None,
+        seed=None,
+        dtype=None,
+        **kwargs,
+    ):
+        names = list(class_names or ())
+        if not names or len(set(names)) < len(names):
+            raise ValueError(
+                "`class_names` must name a class, each by another name. "
+                f"Received: {class_names}"
+            )
+        super().__init__(
+            config, len(names), classifier_dropout, seed, dtype, **kwargs
         )
-    return names
+        self.class_names = names
+
+    def get_config(self):
+        return {**super().get_config(), "class_names": self.class_names}
