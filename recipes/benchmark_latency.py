@@ -38,7 +38,7 @@ from latency_peers import (
     why_missing,
 )
 from latency_tables import cost_table, time_table
-from run_folder import read_config, write_json
+from run_folder import find_model, read_config, write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,11 +180,9 @@ def load_encoders(config):
 
 def load_encoder(source, seed):
     """The encoder of a run folder or of Hugging Face's, in float32."""
-    for name in ("student.keras", "teacher.keras"):
-        path = pathlib.Path(source, name)
-        if path.exists():
-            model = keras.saving.load_model(path, compile=False)
-            break
+    path = find_model(source)
+    if path is not None:
+        model = keras.saving.load_model(path, compile=False)
     else:
         try:
             model = kd.load_checkpoint(source, kd.BertBackbone, seed=seed)

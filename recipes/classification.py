@@ -9,14 +9,9 @@ import dataclasses
 import sys
 
 import keras_kd as kd
-import numpy as np
-from rich.console import Console
-from rich.table import Table
 
-from finetuning import hold_out
+from finetuning import PARTS, check_unlabeled, draw, hold_out, run_results
 from run_folder import jit_compile
-
-SPLIT_SEED = 0  # the same texts choose for all runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,18 +54,14 @@ def read_task(config):
             kd.check_classes(train, names)
         if config.train_rows:
             train = draw(train, config.train_rows, config.seed)
-        train, choosing = hold_out(train, config.hold_out, SPLIT_SEED)
+        train, choosing = hold_out(train, config.hold_out)
         unlabeled = []
         if config.unlabeled:
             columns = kd.TaskColumns(config.text, config.pair, label=None)
             unlabeled = kd.read_labeled_texts(config.unlabeled, columns)
     except (OSError, ValueError, ImportError) as error:
         sys.exit(str(error))
-    if unlabeled and not config.teacher:
-        sys.exit(
-            "`--unlabeled` needs --teacher, whose logits are learnt there. "
-            f"Received: {config.unlabeled} and no teacher"
-        )
+    check_unlabeled(config)
     return Task(name, metrics, names, train, choosing, validation, unlabeled)
 
 
@@ -104,16 +95,6 @@ def read_own(config):
     names = kd.class_names_of(train)
     metrics = ("accuracy", "matthews")
     return config.train, metrics, names, train, validation
-
-
-def draw(texts, number, seed):
-    """So many texts, drawn by a seed, in their order."""
-    if not 1 <= number <= len(texts):
-        sys.exit(
-            f"`--train-rows` must be from 1 to {len(texts)}. Received: {number}"
-        )
-    rows = np.random.default_rng(seed).permutation(len(texts))[:number]
-    return [texts[row] for row in sorted(rows)]
 
 
 def make_batches(config, task, tokenizer):
@@ -172,34 +153,13 @@ def measure(config, task, student, teacher, batches):
     beside = baselines(task)
     if teacher is not None:
         beside["teacher"] = score(task, teacher, batches["validation"])
-    layers = student.config.num_layers
-    return {
-        "task": task.name,
-        "metric": task.metrics[0],
-        "model": {
-            "name": f"{layers} layers x {student.config.hidden_dim}",
-            "parameters": student.count_params(),
-        },
-        "scores": score(task, student, batches["validation"]),
-        "hold_out_scores": score(task, student, batches["hold_out"]),
-        "baselines": beside,
-        "seed": config.seed,
-        "rows": {
-            "train": len(task.train),
-            "hold_out": len(task.hold_out),
-            "validation": len(task.validation),
-            "unlabeled": len(task.unlabeled),
-        },
-    }
-
-
-def print_scores(results):
-    """A line for each model, the student first."""
-    table = Table(title=f"{results['task']}, validation texts")
-    table.add_column("model")
-    for name in results["scores"]:
-        table.add_column(name, justify="right")
-    rows = {results["model"]["name"]: results["scores"], **results["baselines"]}
-    for name, scores in rows.items():
-        table.add_row(name, *(f"{value:.4f}" for value in scores.values()))
-    Console().print(table)
+    return run_results(
+        config,
+        task.name,
+        task.metrics[0],
+        student,
+        scores=score(task, student, batches["validation"]),
+        hold_out_scores=score(task, student, batches["hold_out"]),
+        baselines=beside,
+        rows={name: len(getattr(task, name)) for name in PARTS},
+    )

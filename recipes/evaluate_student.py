@@ -31,7 +31,7 @@ from card_facts import (
     run_facts,
 )
 from card_sentences import choose_sentences, fill_sentences
-from run_folder import read_config, write_json
+from run_folder import find_model, read_config, write_json
 from text_batches import make_batches, read_corpora, write_stores
 
 
@@ -202,10 +202,9 @@ def short_names(folders):
 
 def load_model(folder):
     """The student, or else the teacher, of a run folder."""
-    for name in ("student.keras", "teacher.keras"):
-        path = pathlib.Path(folder, name)
-        if path.exists():
-            return keras.saving.load_model(path, compile=False)
+    path = find_model(folder)
+    if path is not None:
+        return keras.saving.load_model(path, compile=False)
     sys.exit(
         "`--runs` and `--teacher` must be run folders with student.keras or "
         f"teacher.keras. Received: {folder}"

@@ -20,7 +20,7 @@ from keras_kd.export import FORMATS
 from rich.console import Console
 from rich.table import Table
 
-from run_folder import read_config
+from run_folder import find_model, read_config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,16 +80,15 @@ def main(config):
             f"Received: --formats {' '.join(config.formats)}"
         )
     run = pathlib.Path(config.run)
-    files = [run / "student.keras", run / "teacher.keras"]
-    found = [file for file in files if file.exists()]
-    if not found:
+    found = find_model(run)
+    if found is None:
         sys.exit(
             "`--run` must be a run folder with student.keras or "
             f"teacher.keras. Received: {config.run}"
         )
     metrics = run / "metrics.json"
     tokenizer = kd.WordPieceTokenizer.load(run)
-    student = keras.saving.load_model(found[0], compile=False)
+    student = keras.saving.load_model(found, compile=False)
     with tempfile.TemporaryDirectory() as folder:
         held_out = None
         if "litert_int8" in config.formats:

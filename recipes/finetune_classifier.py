@@ -23,19 +23,13 @@ from typing import Literal
 import keras_kd as kd
 import keras
 
-from classification import (
-    make_batches,
-    measure,
-    print_scores,
-    read_task,
-)
+from classification import make_batches, measure, read_task
 from finetuning import (
-    check_length,
-    cut,
     fit_and_choose,
-    load_encoder,
     load_task_teacher,
+    make_student,
     make_trainer,
+    print_scores,
 )
 from run_folder import new_run_folder, read_config, write_json
 from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
@@ -127,8 +121,12 @@ def main(config):
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     task = read_task(config)
-    student, teacher, tokenizer = make_models(config, task)
-    check_length(config, student)
+    model_class, arguments = task.model()
+    teacher, tokenizer = load_task_teacher(config, model_class)
+    check_teacher(config, task, teacher)
+    student, tokenizer = make_student(
+        config, teacher, tokenizer, model_class, **arguments
+    )
     batches = make_batches(config, task, tokenizer)
     trainer = make_trainer(
         config,
@@ -156,24 +154,14 @@ def main(config):
     return results
 
 
-def make_models(config, task):
-    """The student, its teacher or None, and their tokenizer."""
-    model_class, arguments = task.model()
-    if config.teacher:
-        teacher, tokenizer = load_task_teacher(config.teacher, model_class)
-        if getattr(teacher, "class_names", None) != task.class_names:
-            sys.exit(
-                f"`--teacher` must have the task's classes. Expected: "
-                f"{task.class_names}. Received: {teacher.class_names} in "
-                f"{config.teacher}"
-            )
-        student = cut(teacher, config.plan, config.num_layers, config.seed)
-        return student, teacher, tokenizer
-    encoder, tokenizer = load_encoder(config.encoder)
-    student = model_class.from_encoder(encoder, seed=config.seed, **arguments)
-    if config.num_layers is not None:
-        student = cut(student, config.plan, config.num_layers, config.seed)
-    return student, None, tokenizer
+def check_teacher(config, task, teacher):
+    """Ends the program where the teacher has other classes than the task."""
+    names = getattr(teacher, "class_names", task.class_names)
+    if names != task.class_names:
+        sys.exit(
+            f"`--teacher` must have the task's classes. Expected: "
+            f"{task.class_names}. Received: {names} in {config.teacher}"
+        )
 
 
 if __name__ == "__main__":

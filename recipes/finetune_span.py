@@ -19,19 +19,17 @@ tokenizer's files, predictions.json, nbest_predictions.json, null_odds.json
 
 import dataclasses
 import pathlib
-import sys
 from typing import Literal
 
 import keras_kd as kd
 import keras
 
-from classification import print_scores
 from finetuning import (
-    cut,
     fit_and_choose,
-    load_encoder,
     load_task_teacher,
+    make_student,
     make_trainer,
+    print_scores,
 )
 from run_folder import new_run_folder, read_config, write_json
 from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
@@ -127,7 +125,9 @@ def main(config):
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     questions = read_questions(config)
-    student, teacher, tokenizer = make_models(config)
+    model_class = kd.BertSpanExtractor
+    teacher, tokenizer = load_task_teacher(config, model_class)
+    student, tokenizer = make_student(config, teacher, tokenizer, model_class)
     windows = make_windows(config, questions, tokenizer)
     batches = kd.span_batches(windows["train"], config.batch_size, config.seed)
     steps = config.epochs * len(batches)
@@ -154,28 +154,6 @@ def main(config):
     print_scores(results)
     write_json(folder / "metrics.json", results)
     return results
-
-
-def make_models(config):
-    """The student, its teacher or None, and their tokenizer."""
-    teacher = None
-    if config.teacher:
-        teacher, tokenizer = load_task_teacher(
-            config.teacher, kd.BertSpanExtractor
-        )
-        student = cut(teacher, config.plan, config.num_layers, config.seed)
-    else:
-        encoder, tokenizer = load_encoder(config.encoder)
-        student = kd.BertSpanExtractor.from_encoder(encoder, seed=config.seed)
-        if config.num_layers is not None:
-            student = cut(student, config.plan, config.num_layers, config.seed)
-    longest = student.config.max_sequence_length
-    if config.max_length > longest:
-        sys.exit(
-            f"`--max-length` must be at most {longest}, the model's longest "
-            f"text. Received: {config.max_length}"
-        )
-    return student, teacher, tokenizer
 
 
 if __name__ == "__main__":

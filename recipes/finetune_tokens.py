@@ -24,13 +24,12 @@ from typing import Literal
 import keras_kd as kd
 import keras
 
-from classification import print_scores
 from finetuning import (
-    cut,
     fit_and_choose,
-    load_encoder,
     load_task_teacher,
+    make_student,
     make_trainer,
+    print_scores,
 )
 from run_folder import new_run_folder, read_config, write_json
 from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
@@ -115,17 +114,13 @@ def main(config):
         config = dataclasses.replace(config, **SMOKE)
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
-    teacher = None
-    if config.teacher:
-        teacher, tokenizer = load_task_teacher(
-            config.teacher, kd.BertTokenClassifier
-        )
+    model_class = kd.BertTokenClassifier
+    teacher, tokenizer = load_task_teacher(config, model_class)
     task = read_task(config, teacher)
-    if teacher is not None:
-        student = cut(teacher, config.plan, config.num_layers, config.seed)
-    else:
-        student, tokenizer = make_student(config, task)
-    train = make_batches(config, task, student, tokenizer)
+    student, tokenizer = make_student(
+        config, teacher, tokenizer, model_class, class_names=task.tag_names
+    )
+    train = make_batches(config, task, tokenizer)
     steps = config.epochs * len(train)
     trainer = make_trainer(config, student, teacher, steps, per_token=True)
     folder = pathlib.Path(config.run)
@@ -146,17 +141,6 @@ def main(config):
     print_scores(results)
     write_json(folder / "metrics.json", results)
     return results
-
-
-def make_student(config, task):
-    """A student of the encoder's layers, and its tokenizer."""
-    encoder, tokenizer = load_encoder(config.encoder)
-    student = kd.BertTokenClassifier.from_encoder(
-        encoder, seed=config.seed, class_names=task.tag_names
-    )
-    if config.num_layers is not None:
-        student = cut(student, config.plan, config.num_layers, config.seed)
-    return student, tokenizer
 
 
 if __name__ == "__main__":

@@ -10,10 +10,13 @@ import sys
 import keras_kd as kd
 import keras
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
-from run_folder import jit_compile, make_optimizer
+from run_folder import find_model, jit_compile, make_optimizer
 
-MODELS = ("student.keras", "teacher.keras")
+SPLIT_SEED = 0  # the same texts choose for all runs
+PARTS = ("train", "hold_out", "validation", "unlabeled")
 
 
 def load_encoder(place):
@@ -23,11 +26,10 @@ def load_encoder(place):
         place: Str: folder of a run, of Hugging Face's, of Google's; or a name
             on the hub.
     """
-    for name in MODELS:
-        path = pathlib.Path(place, name)
-        if path.exists():
-            model = keras.saving.load_model(path, compile=False)
-            return model, kd.WordPieceTokenizer.load(place)
+    path = find_model(place)
+    if path is not None:
+        model = keras.saving.load_model(path, compile=False)
+        return model, kd.WordPieceTokenizer.load(place)
     try:
         encoder = kd.load_checkpoint(place, kd.BertBackbone)
         tokenizer = kd.load_tokenizer(place)
@@ -39,8 +41,11 @@ def load_encoder(place):
     return encoder, tokenizer
 
 
-def load_task_teacher(folder, model_class):
-    """The model of a run of fine-tuning, and its tokenizer."""
+def load_task_teacher(config, model_class):
+    """The model of a run of fine-tuning, and its tokenizer; or None twice."""
+    folder = config.teacher
+    if not folder:
+        return None, None
     path = pathlib.Path(folder, "student.keras")
     if not path.exists():
         sys.exit(
@@ -56,13 +61,39 @@ def load_task_teacher(folder, model_class):
     return teacher, kd.WordPieceTokenizer.load(folder)
 
 
+def make_student(config, teacher, tokenizer, model_class, **arguments):
+    """What is to be trained, cut out of its teacher or over an encoder.
+
+    Args:
+        config: The recipe's.
+        teacher: Of `load_task_teacher`, as its tokenizer.
+        tokenizer: `kd.WordPieceTokenizer`, or None.
+        model_class: Class of task models.
+        **arguments: Its own.
+
+    Returns:
+        Pair: the student, and its tokenizer.
+    """
+    student, is_cut = teacher, True
+    if teacher is None:
+        encoder, tokenizer = load_encoder(config.encoder)
+        student = model_class.from_encoder(
+            encoder, seed=config.seed, **arguments
+        )
+        is_cut = config.num_layers is not None
+    if is_cut:
+        student = cut(student, config.plan, config.num_layers, config.seed)
+    check_length(config, student)
+    return student, tokenizer
+
+
 def check_length(config, model):
     """Ends the program where texts may be longer than a model takes."""
     most = model.config.max_sequence_length
     if config.max_length > most:
         sys.exit(
-            f"`--max-length` must be at most the encoder's {most} tokens. "
-            f"Received: {config.max_length}"
+            f"`--max-length` must be at most {most}, as at most the encoder's "
+            f"{most} tokens fit. Received: {config.max_length}"
         )
 
 
@@ -76,15 +107,15 @@ def cut(model, plan, num_layers, seed):
         sys.exit(f"`--plan` and `--num-layers`: {error}")
 
 
-def hold_out(texts, share, seed, groups=None):
+def hold_out(texts, share, groups=None, seed=SPLIT_SEED):
     """Training texts and those that choose: rate, epoch, layers.
 
     Args:
         texts: List.
         share: Float in (0, 1), of those that choose.
-        seed: Int.
         groups: List, what each text belongs to: one side has all texts of a
             group; or None, each text is one of its own.
+        seed: Int.
 
     Returns:
         Pair of lists, each in the order of `texts`.
@@ -103,6 +134,25 @@ def hold_out(texts, share, seed, groups=None):
         )
     pairs = list(zip(texts, chosen, strict=True))
     return [t for t, c in pairs if not c], [t for t, c in pairs if c]
+
+
+def draw(texts, number, seed):
+    """So many texts, drawn by a seed, in their order."""
+    if not 1 <= number <= len(texts):
+        sys.exit(
+            f"`--train-rows` must be from 1 to {len(texts)}. Received: {number}"
+        )
+    rows = np.random.default_rng(seed).permutation(len(texts))[:number]
+    return [texts[row] for row in sorted(rows)]
+
+
+def check_unlabeled(config):
+    """Ends the program where unlabelled texts have nobody to learn from."""
+    if config.unlabeled and not config.teacher:
+        sys.exit(
+            "`--unlabeled` needs --teacher, whose logits are learnt there. "
+            f"Received: {config.unlabeled} and no teacher"
+        )
 
 
 def make_trainer(config, student, teacher, steps, **kind):
@@ -163,3 +213,38 @@ def fit_and_choose(trainer, batches, epochs, score, metric, patience, logs=()):
         batches, epochs=epochs, callbacks=[score, *logs, best], shuffle=False
     )
     return fitted.history
+
+
+def run_results(config, task, metric, student, **found):
+    """All that is known of a run's student, for metrics.json.
+
+    Args:
+        config: The recipe's.
+        task: Str.
+        metric: Str, the score that counts.
+        student: Task model.
+        **found: `scores`, `hold_out_scores`, `baselines`, `rows`.
+    """
+    layers = student.config.num_layers
+    return {
+        "task": task,
+        "metric": metric,
+        "model": {
+            "name": f"{layers} layers x {student.config.hidden_dim}",
+            "parameters": student.count_params(),
+        },
+        "seed": config.seed,
+        **found,
+    }
+
+
+def print_scores(results):
+    """A line for each model, the student first."""
+    table = Table(title=f"{results['task']}, validation texts")
+    table.add_column("model")
+    for name in results["scores"]:
+        table.add_column(name, justify="right")
+    rows = {results["model"]["name"]: results["scores"], **results["baselines"]}
+    for name, scores in rows.items():
+        table.add_row(name, *(f"{value:.4f}" for value in scores.values()))
+    Console().print(table)

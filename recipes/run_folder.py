@@ -186,6 +186,22 @@ def write_text(path, text):
     os.replace(beside, path)
 
 
+def find_model(folder):
+    """The file of a run folder's student, or else its teacher; or None."""
+    files = [
+        pathlib.Path(folder, name)
+        for name in ("student.keras", "teacher.keras")
+    ]
+    return next((file for file in files if file.exists()), None)
+
+
+def save_model(model, path):
+    """Writes a model beside and renames it into place."""
+    beside = path.with_name(f"{path.stem}.partial.keras")
+    model.save(beside)
+    os.replace(beside, path)
+
+
 def load_teacher(folder):
     """The teacher and its tokenizer, from a run folder."""
     path = pathlib.Path(folder, "teacher.keras")

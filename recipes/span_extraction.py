@@ -10,8 +10,7 @@ import sys
 
 import keras_kd as kd
 
-from classification import SPLIT_SEED, draw
-from finetuning import hold_out
+from finetuning import draw, hold_out, run_results
 from run_folder import write_json
 
 ENOUGH = 20  # articles, to part the questions by them
@@ -50,9 +49,7 @@ def read_questions(config):
         )
     if config.train_rows is not None:
         train = draw(train, config.train_rows, config.seed)
-    train, choosing = hold_out(
-        train, config.hold_out, SPLIT_SEED, groups_of(train)
-    )
+    train, choosing = hold_out(train, config.hold_out, groups_of(train))
     return {"train": train, "hold_out": choosing, "validation": validation}
 
 
@@ -156,20 +153,16 @@ def measure(config, student, teacher, windows, folder):
     beside = baselines(config, windows["validation"].questions)
     if teacher is not None:
         beside["teacher"] = answer(config, teacher, windows)["scores"]
-    layers = student.config.num_layers
-    results = {
-        "task": config.train,
-        "metric": "f1",
-        "model": {
-            "name": f"{layers} layers x {student.config.hidden_dim}",
-            "parameters": student.count_params(),
-        },
-        "scores": answered["scores"],
-        "hold_out_scores": answered["hold_out_scores"],
-        "baselines": beside,
-        "seed": config.seed,
-        "rows": {name: len(some.questions) for name, some in windows.items()},
-    }
+    results = run_results(
+        config,
+        config.train,
+        "f1",
+        student,
+        scores=answered["scores"],
+        hold_out_scores=answered["hold_out_scores"],
+        baselines=beside,
+        rows={name: len(some.questions) for name, some in windows.items()},
+    )
     if config.version_2:
         results["null_threshold"] = answered["null_threshold"]
     return results

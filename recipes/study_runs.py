@@ -8,14 +8,18 @@ and the masks of all others of its seed.
 
 import functools
 import math
-import os
 
 import keras_kd as kd
 import keras
 import numpy as np
 from rich.console import Console
 
-from run_folder import jit_compile, make_optimizer, warmed_up_and_decayed
+from run_folder import (
+    jit_compile,
+    make_optimizer,
+    save_model,
+    warmed_up_and_decayed,
+)
 from study_arms import TEACHERS
 from study_tables import RESULT_ROW, SUBNETWORK_ROW, Table
 
@@ -231,7 +235,7 @@ class Runs:
             keep,
             schedules,
         )
-        self.save(teacher, self.path(arm.name, seed, learning_rate))
+        save_model(teacher, self.path(arm.name, seed, learning_rate))
         self.results.add([key | row])
 
     def train_alone(self, seed, learning_rate):
@@ -345,12 +349,6 @@ class Runs:
             }
             for layers, found in search.items()
         )
-
-    def save(self, model, path):
-        """Writes a model beside, and renames it."""
-        beside = path.with_name(f"{path.stem}.partial.keras")
-        model.save(beside)
-        os.replace(beside, path)
 
     # Students.
 

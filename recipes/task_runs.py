@@ -6,14 +6,14 @@ interrupted goes on with the first that is missing.
 
 import dataclasses
 import itertools
-import os
 
 import keras_kd as kd
 import keras
 from rich.console import Console
 
-from classification import draw, make_batches, score
-from finetuning import cut, fit_and_choose, make_trainer
+from classification import make_batches, score
+from finetuning import cut, draw, fit_and_choose, make_trainer
+from run_folder import save_model
 from study_tables import Table
 
 ROW = (
@@ -113,7 +113,7 @@ class TaskRuns:
         keras.utils.set_random_seed(seed)
         teacher = model_class.from_encoder(self.encoder, seed, **arguments)
         row = self.learn(teacher, None, seed, rate, tuning)
-        save(teacher, path)
+        save_model(teacher, path)
         layers = range(teacher.config.num_layers)
         self.add(kind, arm, layers, seed, rate, row)
 
@@ -147,7 +147,7 @@ class TaskRuns:
             model, teacher if distilled else None, seed, rate, tuning
         )
         if not tuning:
-            save(model, self.path(student.name, seed))
+            save_model(model, self.path(student.name, seed))
         self.add(kind, arm, layers, seed, rate, row)
 
     def layers(self, student, teacher, plan=None):
@@ -271,10 +271,3 @@ class SeededConfig:
 
     def __getattr__(self, name):
         return getattr(self.config, name)
-
-
-def save(model, path):
-    """Writes a model beside and renames it into place."""
-    beside = path.with_name(f"partial-{path.name}")
-    model.save(beside)
-    os.replace(beside, path)

@@ -9,8 +9,13 @@ import sys
 
 import keras_kd as kd
 
-from classification import SPLIT_SEED, draw
-from finetuning import check_length, hold_out
+from finetuning import (
+    PARTS,
+    check_unlabeled,
+    draw,
+    hold_out,
+    run_results,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,11 +49,7 @@ def read_task(config, teacher):
             "`--train` and `--validation` must be given. "
             f"Received: {config.train} and {config.validation}"
         )
-    if config.unlabeled and not config.teacher:
-        sys.exit(
-            "`--unlabeled` needs --teacher, whose logits are learnt there. "
-            f"Received: {config.unlabeled} and no teacher"
-        )
+    check_unlabeled(config)
     names = teacher.class_names if teacher is not None else config.tag_names
     try:
         train, validation = (
@@ -60,7 +61,7 @@ def read_task(config, teacher):
         kd.tag_ids(validation, names)
         if config.train_rows:
             train = draw(train, config.train_rows, config.seed)
-        train, choosing = hold_out(train, config.hold_out, SPLIT_SEED)
+        train, choosing = hold_out(train, config.hold_out)
         unlabeled = []
         if config.unlabeled:
             unlabeled = kd.read_tagged_words(
@@ -71,9 +72,8 @@ def read_task(config, teacher):
     return Task(names, train, choosing, validation, unlabeled)
 
 
-def make_batches(config, task, student, tokenizer):
+def make_batches(config, task, tokenizer):
     """Batches that train; ends the program where sizes do not fit."""
-    check_length(config, student)
     try:
         return kd.token_label_batches(
             task.train + task.unlabeled,
@@ -108,18 +108,13 @@ def measure(config, task, student, teacher, tokenizer):
     }
     if teacher is not None:
         baselines["teacher"] = score_model(teacher)
-    parts = ("train", "hold_out", "validation", "unlabeled")
-    layers = student.config.num_layers
-    return {
-        "task": config.train,
-        "metric": task.metrics[0],
-        "model": {
-            "name": f"{layers} layers x {student.config.hidden_dim}",
-            "parameters": student.count_params(),
-        },
-        "scores": score_model(student),
-        "hold_out_scores": score_model(student, task.hold_out),
-        "baselines": baselines,
-        "seed": config.seed,
-        "rows": {name: len(getattr(task, name)) for name in parts},
-    }
+    return run_results(
+        config,
+        config.train,
+        task.metrics[0],
+        student,
+        scores=score_model(student),
+        hold_out_scores=score_model(student, task.hold_out),
+        baselines=baselines,
+        rows={name: len(getattr(task, name)) for name in PARTS},
+    )
