@@ -174,6 +174,38 @@ def check_run_folder(folder, config):
             )
 
 
+def keep_config(config, folder, free):
+    """Writes the config.json of a study, which the same command goes on with.
+
+    Ends the program where the folder holds another study, or something else.
+
+    Args:
+        config: The recipe's.
+        folder: `pathlib.Path`.
+        free: Names of fields that may be otherwise.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "config.json"
+    fields = json.loads(json.dumps(dataclasses.asdict(config)))
+    if not path.exists() and any(folder.iterdir()):
+        sys.exit(
+            "`--run` must be a new folder, or that of a study. "
+            f"Received: {folder}, which holds something else"
+        )
+    there = json.loads(path.read_text("utf-8")) if path.exists() else fields
+    other = {
+        name: (there.get(name), value)
+        for name, value in fields.items()
+        if name not in free and there.get(name) != value
+    }
+    if other:
+        sys.exit(
+            "`--run` is gone on with by the arguments it was begun with. "
+            f"Received others: {list(other)} differ (there, here): {other}"
+        )
+    write_json(path, fields)
+
+
 def write_json(path, content):
     """Writes JSON beside and renames it into place."""
     write_text(path, json.dumps(content, indent=2) + "\n")

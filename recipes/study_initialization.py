@@ -23,7 +23,6 @@ TensorFlow need not be installed. What it found: recipes/README.md.
 """
 
 import dataclasses
-import json
 import pathlib
 import sys
 from typing import Literal
@@ -31,7 +30,7 @@ from typing import Literal
 import keras_kd as kd
 import keras
 
-from run_folder import read_config, write_json
+from run_folder import keep_config, read_config
 from study_arms import STUDENTS, TEACHERS
 from study_report import write_report
 from study_runs import Runs
@@ -143,8 +142,7 @@ def main(config):
     config = complete(config)
     keras.config.set_dtype_policy(config.precision)
     folder = pathlib.Path(config.run)
-    folder.mkdir(parents=True, exist_ok=True)
-    keep_config(config, folder)
+    keep_config(config, folder, FREE)
     store, tokenizer = open_store(config)
     runs = Runs(config, folder, store, tokenizer)
     unigram = kd.evaluate_unigram(
@@ -217,32 +215,6 @@ def complete(config):
                 f"both at least 1. Received: {steps} and {config.points}"
             )
     return config
-
-
-def keep_config(config, folder):
-    """Writes the config; ends the program where the folder has another."""
-    path = folder / "config.json"
-    fields = json.loads(json.dumps(dataclasses.asdict(config)))
-    if not path.exists():
-        if any(folder.iterdir()):
-            sys.exit(
-                "`--run` must be a new folder, or that of a study. "
-                f"Received: {folder}, which holds something else"
-            )
-        write_json(path, fields)
-        return
-    there = json.loads(path.read_text("utf-8"))
-    other = {
-        name: (there.get(name), value)
-        for name, value in fields.items()
-        if name not in FREE and there.get(name) != value
-    }
-    if other:
-        sys.exit(
-            "`--run` is gone on with by the arguments it was begun with. "
-            f"Received others (there, here): {other}"
-        )
-    write_json(path, fields)
 
 
 def open_store(config):

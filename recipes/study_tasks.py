@@ -14,7 +14,6 @@ same command goes on where it was interrupted. Results: recipes/README.md.
 """
 
 import dataclasses
-import json
 import pathlib
 import sys
 
@@ -23,7 +22,7 @@ import keras
 
 from classification import read_task
 from finetuning import check_length, load_encoder
-from run_folder import read_config, write_json
+from run_folder import keep_config, read_config
 from task_report import write_report
 from task_runs import TaskRuns, students
 
@@ -126,7 +125,7 @@ def main(config):
     check(config)
     keras.config.set_dtype_policy(config.precision)
     folder = pathlib.Path(config.run)
-    keep_config(config, folder)
+    keep_config(config, folder, FREE)
     task = read_task(config)
     encoder, tokenizer = load_encoder(config.encoder)
     check_length(config, encoder)
@@ -155,26 +154,6 @@ def check(config):
             f"`--plans` must be out of {['searched', *kd.PLANS]}. "
             f"Received: {sorted(unknown)}"
         )
-
-
-def keep_config(config, folder):
-    """Writes config.json; ends the program where another study is there."""
-    path = folder / "config.json"
-    fields = json.loads(json.dumps(dataclasses.asdict(config)))
-    if path.exists():
-        there = json.loads(path.read_text("utf-8"))
-        changed = [
-            name
-            for name, value in fields.items()
-            if name not in FREE and there.get(name) != value
-        ]
-        if changed:
-            sys.exit(
-                "`--run` must be a new folder, or that of a study with the "
-                f"same settings. Received: {folder}, where {changed} differ"
-            )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, fields)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 import csv
 import dataclasses
-import json
 import math
 import pathlib
 
 import numpy as np
 from keras_kd.data.dataset_sources import find_dataset
-from keras_kd.data.text_files import read_lines
+from keras_kd.data.text_files import read_json_lines, read_lines
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
 
@@ -197,14 +196,7 @@ def read_json_rows(path):
     Raises:
         ValueError: If a line is no JSON object, by file and line.
     """
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip():
-            continue
-        place = f"{path}, line {number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            row = error
+    for place, row in read_json_lines(path):
         if not isinstance(row, dict):
             raise ValueError(
                 "`source` must hold one JSON object a line. Received: "

@@ -214,30 +214,36 @@ def is_title(line):
     )
 
 
-def _read_jsonl(file, text_column):
+def read_json_lines(file):
+    """Yields the place of each line of JSON, and what it says."""
     for number, line in enumerate(read_lines(file), start=1):
         if not line.strip():
             continue
+        place = f"{file}, line {number}"
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise ValueError(
-                f"`source` must hold one JSON object a line. Received: {file}, "
-                f"line {number}: {error}"
+                "`source` must hold one JSON object a line. "
+                f"Received: {place}: {error}"
             ) from None
+        yield place, row
+
+
+def _read_jsonl(file, text_column):
+    for place, row in read_json_lines(file):
         text = row.get(text_column) if isinstance(row, dict) else row
         if not isinstance(text, str):
             raise ValueError(
                 f"`text_column` must be a key with text. Expected "
-                f"{text_column!r} in {file}, line {number}. Received: "
+                f"{text_column!r} in {place}. Received: "
                 f"{sorted(row) if isinstance(row, dict) else row!r}"
             )
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:  # half of an escaped pair
             raise ValueError(
-                f"`source` must be UTF-8. Received: {file}, line {number}: "
-                f"{error}"
+                f"`source` must be UTF-8. Received: {place}: {error}"
             ) from None
         yield text
 

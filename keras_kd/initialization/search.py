@@ -4,10 +4,7 @@ import itertools
 
 import numpy as np
 from keras_kd.initialization.plans import HUGGING_FACE, choose_layers
-from keras_kd.initialization.subnetworks import (
-    SubnetworkEvaluator,
-    evaluate_subnetworks,
-)
+from keras_kd.initialization.subnetworks import SubnetworkEvaluator
 from rich.console import Console
 from rich.table import Table
 
@@ -187,8 +184,8 @@ def scout(teacher, num_layers, batches, report_batches=None, verbose=1):
     if depth == 12 and num_layers in HUGGING_FACE:
         names.append("hugging_face")
     layers |= {name: choose_layers(name, depth, num_layers) for name in names}
-    found = evaluate_subnetworks(
-        teacher, report_batches, subsets=set(layers.values())
+    found = losses.evaluator.evaluate(
+        report_batches, subsets=set(layers.values())
     )
     ranked = sorted(
         layers, key=lambda name: found[layers[name]]["masked_cross_entropy"]
