@@ -38,7 +38,7 @@ from latency_peers import (
     why_missing,
 )
 from latency_tables import cost_table, time_table
-from run_folder import find_model, read_config, write_json
+from run_folder import find_model, read_config, short_names, write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,15 +194,6 @@ def load_encoder(source, seed):
     exact = kd.BertBackbone(encoder.config, dtype="float32")
     exact.set_weights(encoder.get_weights())
     return exact
-
-
-def short_names(sources):
-    """Source to its last part, or to itself where that is taken."""
-    last = [pathlib.Path(source).resolve().name for source in sources]
-    return {
-        source: name if last.count(name) == 1 else source
-        for source, name in zip(sources, last, strict=True)
-    }
 
 
 def make_peers(config, encoders, threads):

@@ -31,7 +31,7 @@ from card_facts import (
     run_facts,
 )
 from card_sentences import choose_sentences, fill_sentences
-from run_folder import find_model, read_config, write_json
+from run_folder import find_model, read_config, short_names, write_json
 from text_batches import make_batches, read_corpora, write_stores
 
 
@@ -81,7 +81,7 @@ def main(config):
         config = dataclasses.replace(config, **SMOKE)
     folders = [*([config.teacher] if config.teacher else []), *config.runs]
     folders = list(dict.fromkeys(folders))  # the teacher may be a run too
-    names = short_names(folders)
+    names = short_names(folders, taken=("unigram",))
     tasks = [read_task(folder) for folder in config.tasks]
     models = {folder: load_model(folder) for folder in folders}
     tokenizer = load_tokenizer(folders)
@@ -189,15 +189,6 @@ def token_folder(config, run):
     folder.mkdir(parents=True, exist_ok=True)
     write_json(made_of, text)
     return folder
-
-
-def short_names(folders):
-    """Folder to its last part, or to itself where that is taken."""
-    last = [pathlib.Path(folder).resolve().name for folder in folders]
-    return {
-        folder: name if [*last, "unigram"].count(name) == 1 else folder
-        for folder, name in zip(folders, last, strict=True)
-    }
 
 
 def load_model(folder):

@@ -227,6 +227,15 @@ def find_model(folder):
     return next((file for file in files if file.exists()), None)
 
 
+def short_names(folders, taken=()):
+    """Folder to its last part, or to itself where that is taken."""
+    last = [pathlib.Path(folder).resolve().name for folder in folders]
+    return {
+        folder: name if [*last, *taken].count(name) == 1 else folder
+        for folder, name in zip(folders, last, strict=True)
+    }
+
+
 def save_model(model, path):
     """Writes a model beside and renames it into place."""
     beside = path.with_name(f"{path.stem}.partial.keras")
