@@ -440,10 +440,14 @@ class Measure(keras.callbacks.Callback):
 
 
 def copy_weights(source, target):
-    """Puts one model's weights into another of its shape."""
+    """Puts one model's weights into another of its shape.
+
+    By way of NumPy: JAX would have both models share the arrays, and training
+    one of them takes its arrays away.
+    """
     theirs = source.named_variables()
     for name, variable in target.named_variables().items():
-        variable.assign(theirs[name])
+        variable.assign(keras.ops.convert_to_numpy(theirs[name]))
 
 
 def held_out_nats(logs):

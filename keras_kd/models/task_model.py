@@ -41,8 +41,8 @@ class TaskModel(EncoderModel):
         model = cls(encoder.config, seed=seed, dtype=dtype, **arguments)
         theirs = getattr(encoder, "backbone", encoder).named_variables()
         for name, variable in model.backbone.named_variables().items():
-            if name in theirs:
-                variable.assign(theirs[name])
+            if name in theirs:  # by NumPy: on JAX both would have one array
+                variable.assign(keras.ops.convert_to_numpy(theirs[name]))
         return model
 
     @staticmethod

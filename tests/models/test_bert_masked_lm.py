@@ -23,7 +23,7 @@ def test_logits_stand_at_the_masked_positions(tiny_config, batches):
 def test_loss_is_the_cross_entropy_at_masked_positions(tiny_config, batches):
     model = kd.BertMaskedLM(tiny_config, seed=0)
     model.compile("sgd", jit_compile=False)
-    x, ids, weights = next(iter(batches))
+    x, ids, weights = next(batches.as_numpy_iterator())
     loss = model.test_on_batch(x, ids, weights)
     logits = np.asarray(model(x)["logits"], "float64")
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))

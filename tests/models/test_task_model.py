@@ -33,6 +33,16 @@ def test_a_task_starts_from_a_copy_of_an_encoder(
     np.testing.assert_array_equal(model(TEXTS)["logits"], before)
 
 
+def test_an_encoder_outlives_the_training_of_its_copy(tiny_config):
+    encoder = kd.BertMaskedLM(tiny_config, seed=3)
+    before = np.asarray(encoder.backbone(TEXTS)["hidden_states"][-1])
+    model = kd.BertClassifier.from_encoder(encoder, class_names=["a", "b"])
+    model.compile("adamw")
+    model.fit(TEXTS, np.array([0, 1]), verbose=0)
+    after = encoder.backbone(TEXTS)["hidden_states"][-1]
+    np.testing.assert_array_equal(after, before)
+
+
 def test_a_pooler_is_copied_where_there_is_one_else_random(tiny_config):
     with_pooler = dataclasses.replace(tiny_config, pooler=True)
     encoder = kd.BertBackbone(with_pooler, seed=3)

@@ -14,7 +14,7 @@ import study_report
 import study_runs
 import study_tables
 from study_report import Study, findings, steps_to, verdicts, write_report
-from study_runs import MaskedBlocks, Runs, rounded
+from study_runs import MaskedBlocks, Runs, copy_weights, rounded
 from study_tables import Table
 
 SEEDS = (0, 1, 2)
@@ -357,3 +357,19 @@ def test_a_study_goes_on_where_it_stopped(
     assert "runs done; next:" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="by the arguments it was begun with"):
         study_initialization.main(dataclasses.replace(config, mask_rate=0.3))
+
+
+def test_a_model_outlives_the_training_of_its_copy(tiny_config):
+    source, target = (kd.BertMaskedLM(tiny_config, seed=s) for s in (0, 1))
+    x = {
+        "token_ids": np.array([[2, 9, 8, 3]]),
+        "padding_mask": np.ones((1, 4)),
+        "mask_positions": np.array([[1]]),
+    }
+    before = np.asarray(source(x)["logits"])
+    copy_weights(source, target)
+    np.testing.assert_array_equal(target(x)["logits"], before)
+    target.compile("adamw")
+    target.fit(x, np.array([[7]]), verbose=0)
+    np.testing.assert_array_equal(source(x)["logits"], before)
+    assert np.abs(np.asarray(target(x)["logits"]) - before).max() > 0
