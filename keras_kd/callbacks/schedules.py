@@ -31,7 +31,7 @@ class Schedule(keras.callbacks.Callback):
 
     def __init__(self, schedule):
         super().__init__()
-        self.schedule = schedule
+        self.schedule = _traced_once(schedule)
 
     def variables(self):
         """The variables of `self.model` that the schedule moves."""
@@ -210,6 +210,16 @@ class ScheduleLayerDrop(Schedule):
 
     def allowed(self, value):
         return 0 <= value < 1 or (self.relative and value == 1)
+
+
+def _traced_once(schedule):
+    """On JAX Keras's schedules trace their branches anew at each call."""
+    keras_own = keras.optimizers.schedules.LearningRateSchedule
+    if keras.backend.backend() != "jax" or not isinstance(schedule, keras_own):
+        return schedule
+    import jax
+
+    return jax.jit(schedule)
 
 
 def _find(named, term):

@@ -185,3 +185,28 @@ def test_an_optimizer_with_a_schedule_of_its_own_is_refused(distiller, batches):
             callbacks=[kd.ScheduleLearningRate(lambda step: 0.1)],
             verbose=0,
         )
+
+
+def test_kerass_own_schedule_is_traced_once_and_followed(distiller, batches):
+    class Traced(keras.optimizers.schedules.CosineDecay):
+        calls = 0
+
+        def __call__(self, step):
+            Traced.calls += 1
+            return super().__call__(step)
+
+    schedule = Traced(0.0, 4, warmup_target=0.01, warmup_steps=2)
+    callback = kd.ScheduleLearningRate(schedule)
+    distiller.compile(keras.optimizers.SGD(1.0), jit_compile=False)
+    rates = []
+    record = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: rates.append(
+            float(distiller.optimizer.learning_rate)
+        )
+    )
+    distiller.fit(
+        batches.repeat().take(4), callbacks=[callback, record], verbose=0
+    )
+    np.testing.assert_allclose(rates, [0.0, 0.005, 0.01, 0.0085355], rtol=1e-5)
+    if keras.backend.backend() == "jax":
+        assert Traced.calls == 1
