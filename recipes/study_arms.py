@@ -6,6 +6,8 @@ from, in how, and in the teacher they are distilled from.
 
 import dataclasses
 
+import keras_kd as kd
+
 # When late LayerDrop begins, and has its full rate: shares of the steps.
 LATE = (0.4, 0.7)
 
@@ -38,9 +40,7 @@ class TeacherArm:
         """LayerDrop after a share of the steps."""
         if not self.late:
             return self.layer_drop
-        begin, full = LATE
-        grown = min(1.0, max(0.0, (share - begin) / (full - begin)))
-        return self.layer_drop * grown
+        return self.layer_drop * kd.late_layer_drop(1, *LATE)(share)
 
     def mean_rate(self):
         """LayerDrop, over all steps."""

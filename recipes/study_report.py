@@ -10,6 +10,7 @@ import html
 import statistics
 
 import keras_kd as kd
+import keras
 import numpy as np
 import scipy.stats
 
@@ -187,9 +188,10 @@ def words(study, config, found):
         f"{config.teacher_steps} steps of {config.batch_size} sequences; "
         f"students of {config.kept} layers, {config.student_steps} steps. "
         f"Seeds {seeds}; learning rates tuned on seed {config.tuning_seed}. "
-        f"`{config.scale}` scale, {config.precision}. Nats are masked "
-        "cross-entropy on held-out text that chose nothing; the unigram "
-        f"baseline has {study.unigram:.3f}.",
+        f"`{config.scale}` scale, {config.precision} on "
+        f"{keras.backend.backend()}. Nats are masked cross-entropy on held-out "
+        f"text that chose nothing; the unigram baseline has "
+        f"{study.unigram:.3f}.",
         "",
         "## What held and what did not",
         "",

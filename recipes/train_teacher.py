@@ -60,6 +60,7 @@ class Config:
         layer_drop_law: How it differs by depth: as keras_kd.LAWS says.
         layer_drop_pin_first: Never skip the first layer.
         layer_drop_pin_last: Never skip the last layer.
+        layer_drop_late: None for 0.4 of the steps, all of it from 0.7 on.
         from_checkpoint: A checkpoint to go on from, in place of a new teacher:
             a folder of Hugging Face, Google or train_teacher.py, or a name on
             the hub. Its own shape and tokenizer count; what --layer-drop,
@@ -105,6 +106,7 @@ class Config:
     layer_drop_law: Literal[tuple(kd.LAWS)] = "constant"
     layer_drop_pin_first: bool = False
     layer_drop_pin_last: bool = False
+    layer_drop_late: bool = False
     from_checkpoint: Annotated[str | None, tyro.conf.arg(name="from")] = None
     sandwich: int | None = None
     dropout: float = 0.0
@@ -174,7 +176,8 @@ def main(config):
     if config.replay is not None:
         replay(model, batches, run, config.replay)
         return None
-    fit(model, batches, config, log_callbacks(config, folder, run), run)
+    callbacks = [*schedules(config), *log_callbacks(config, folder, run)]
+    fit(model, batches, config, callbacks, run)
     teacher.save(folder / "teacher.keras")
     results = {
         "unigram": batches.unigram,
@@ -244,6 +247,14 @@ def within(config, teacher):
         sys.exit(f"`--sandwich`: {error}")
 
 
+def schedules(config):
+    """What moves LayerDrop while the teacher trains."""
+    if not config.layer_drop_late:
+        return []
+    share = kd.late_layer_drop(config.steps)
+    return [kd.ScheduleLayerDrop(share, relative=True)]
+
+
 def layer_drop_of(config, shape):
     """The rate of each layer by its law, said in words.
 
@@ -263,6 +274,11 @@ def layer_drop_of(config, shape):
     except ValueError as error:
         sys.exit(f"`--layer-drop`: {error}")
     if not any(rates):
+        if config.layer_drop_late:
+            sys.exit(
+                "`--layer-drop-late` needs --layer-drop above 0. "
+                f"Received: {config.layer_drop}"
+            )
         return 0.0
     kept = max(1, depth // 2)
     print(

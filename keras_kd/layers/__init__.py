@@ -9,6 +9,7 @@ from keras_kd.layers.layer_drop import LayerDrop, run_unless
 from keras_kd.layers.layer_drop_laws import (
     LAWS,
     expected_depth,
+    late_layer_drop,
     layer_drop_rates,
     subset_probability,
     suggested_rate,
@@ -25,6 +26,7 @@ __all__ = [
     "MaskedLMHead",
     "MeanPooling",
     "expected_depth",
+    "late_layer_drop",
     "layer_drop_rates",
     "run_unless",
     "subset_probability",

@@ -112,3 +112,38 @@ def suggested_rate(num_layers, kept):
             f"`kept` must be from 1 to {num_layers}. Received: {kept}"
         )
     return 1 - kept / num_layers
+
+
+def late_layer_drop(steps, begin=0.4, full=0.7):
+    """LayerDrop that comes when a teacher has learnt something.
+
+    None of it for a share of the steps, then more and more, by a line, all of
+    it from another share on: for `keras_kd.ScheduleLayerDrop(
+    late_layer_drop(steps), relative=True)`. From the first step on LayerDrop
+    keeps a small teacher from learning; what this is worth was measured by
+    recipes/study_initialization.py.
+
+    Args:
+        steps: Int, of the whole training.
+        begin: Float, share of the steps without LayerDrop.
+        full: Float, share of the steps after which all of it is there.
+
+    Returns:
+        Function of a step to the share of its rate that a layer has.
+
+    Raises:
+        ValueError: If `steps` is below 1, or not 0 <= begin < full <= 1.
+    """
+    if steps < 1:
+        raise ValueError(f"`steps` must be at least 1. Received: {steps}")
+    if not 0 <= begin < full <= 1:
+        raise ValueError(
+            "`begin` and `full` must be shares of the steps, the first one "
+            f"less. Received: {begin} and {full}"
+        )
+
+    def share(step):
+        grown = (step / steps - begin) / (full - begin)
+        return min(1.0, max(0.0, grown))
+
+    return share

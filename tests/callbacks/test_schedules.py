@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras_kd as kd
 import keras
 import numpy as np
@@ -101,6 +103,17 @@ def test_layer_drop_moves_in_student_and_in_plain_model(distiller, batches):
     student.fit(batches, callbacks=[drop], verbose=0)
     for layer in student.backbone.layer_drops:
         assert float(keras.ops.convert_to_numpy(layer.rate)) == 0.5
+
+
+def test_layer_drop_moves_in_a_teacher_that_distils_within(
+    tiny_config, batches
+):
+    config = dataclasses.replace(tiny_config, layer_drop=0.2)
+    model = kd.SelfDistiller(kd.BertMaskedLM(config, seed=0), (0,), seed=0)
+    model.compile("sgd", jit_compile=JIT)
+    drop = kd.ScheduleLayerDrop(lambda step: 0.1 * step)
+    history = model.fit(batches, callbacks=[drop], verbose=0)
+    np.testing.assert_allclose(history.history["layer_drop"], 0.2, rtol=1e-6)
 
 
 def test_layer_drop_may_be_a_share_of_each_layers_rate(tiny_config):

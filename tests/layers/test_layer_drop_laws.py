@@ -7,6 +7,7 @@ import pytest
 from keras_kd.layers.layer_drop_laws import (
     LAWS,
     expected_depth,
+    late_layer_drop,
     layer_drop_rates,
     subset_probability,
     suggested_rate,
@@ -28,6 +29,12 @@ def test_laws_by_hand(law, expected):
     pinned = layer_drop_rates(law, 5, 0.4, pin_first=True, pin_last=True)
     np.testing.assert_allclose(pinned[1:-1], expected[1:-1], atol=1e-12)
     assert pinned[0] == pinned[-1] == 0
+
+
+def test_late_layer_drop_by_hand():
+    share = late_layer_drop(200)
+    found = [share(step) for step in (0, 80, 95, 110, 140, 200, 300)]
+    np.testing.assert_allclose(found, [0, 0, 0.25, 0.5, 1, 1, 1], atol=1e-12)
 
 
 def test_every_law_has_rates_for_one_layer():
@@ -74,6 +81,11 @@ def test_probabilities_of_all_subsets_are_one_together():
         ),
         (lambda: subset_probability((3,), (0.1, 0.2)), "`subset` must be"),
         (lambda: suggested_rate(4, 5), "`kept` must be from 1 to 4"),
+        (lambda: late_layer_drop(0), "`steps` must be at least 1. Received: 0"),
+        (
+            lambda: late_layer_drop(10, begin=0.7, full=0.7),
+            "`begin` and `full` must be .* Received: 0.7 and 0.7",
+        ),
     ],
 )
 def test_what_is_out_of_range_is_refused(call, message):

@@ -1,5 +1,6 @@
 """What train_teacher.py can do beside a new teacher by masked LM alone."""
 
+import csv
 import dataclasses
 import json
 
@@ -47,6 +48,7 @@ def test_a_teacher_goes_on_with_layer_drop(
         from_checkpoint=str(source),
         layer_drop=0.4,
         layer_drop_pin_first=True,
+        layer_drop_late=True,
         learning_rate=0.0,
         smoke=True,
         jit_compile=False,
@@ -66,6 +68,9 @@ def test_a_teacher_goes_on_with_layer_drop(
     assert nats[0] == pytest.approx(nats[1], rel=1e-5)
     written = json.loads((folder / "config.json").read_text())
     assert written["from_checkpoint"] == str(source)
+    with (folder / "history.csv").open(newline="") as file:
+        found = [float(row["layer_drop"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(found, [0, 0.4], rtol=1e-6)  # steps 1 and 3
 
 
 def test_what_is_not_there_cannot_be_gone_on_from(tmp_path, corpus):
@@ -132,6 +137,12 @@ def test_a_sandwich_is_gone_on_with_and_its_student_chosen_by_text(
     )
     metrics = json.loads((student / "metrics.json").read_text())
     assert metrics["student"]["teacher_kl"] > 0
+
+
+def test_late_layer_drop_needs_layer_drop():
+    config = train_teacher.Config(layer_drop=0.0, layer_drop_late=True)
+    with pytest.raises(SystemExit, match="`--layer-drop-late` needs"):
+        train_teacher.layer_drop_of(config, train_teacher.shape_of(config))
 
 
 def test_a_sandwich_of_more_layers_than_there_are_is_refused(tmp_path):
