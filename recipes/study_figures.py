@@ -9,15 +9,13 @@ import statistics
 
 import scipy.stats
 
-from study_arms import CONTRASTS, DISTILBERT, STUDENTS
-
-SHOWN = ("plain", "layerdrop", "late", "sandwich")  # in the robustness curve
+from study_arms import CONTRASTS, DISTILBERT, STUDENTS, TEACHERS
 
 
 def draw_robustness(study, path, config):
     """Nats by the layers kept, a colour a teacher."""
     figure, axes = new_figure()
-    for index, arm in enumerate(SHOWN):
+    for index, (arm, teacher) in enumerate(TEACHERS.items()):
         found = [study.depths(arm, seed) for seed in study.seeds]
         kept = list(found[0])
         every = [[nats for f in found for nats in f[k]] for k in kept]
@@ -32,9 +30,8 @@ def draw_robustness(study, path, config):
         )
         for style, of in (("-", min), ("--", statistics.median)):
             line = [statistics.mean(of(f[k]) for f in found) for k in kept]
-            axes.plot(
-                kept, line, style, color=colour, label=f"{arm}, {NAMES[of]}"
-            )
+            label = f"{arm}: {teacher.what}" if of is min else None
+            axes.plot(kept, line, style, color=colour, label=label)
         ends = [
             statistics.mean(study.nats("student", student.name))
             for student in STUDENTS
@@ -47,15 +44,17 @@ def draw_robustness(study, path, config):
             color=colour,
             markeredgecolor="white",
             markersize=9,
-            label=f"{arm}, best student distilled",
         )
     alone = statistics.mean(study.nats("alone", "alone"))
-    axes.axhline(
-        alone,
-        color="black",
-        linestyle=":",
-        label=f"{config.kept} layers from scratch, FLOPs of both stages",
+    axes.axhline(alone, color="black", linestyle=":")
+    axes.annotate(
+        f"{config.kept} layers from scratch, FLOPs of both stages",
+        (1, alone),
+        va="bottom",
+        fontsize=8,
     )
+    for style, label in KEY.items():
+        axes.plot([], [], style, color="black", label=label)
     axes.axhline(study.unigram, color="grey", linewidth=0.8)
     axes.annotate(
         "unigram", (1, study.unigram), color="grey", va="bottom", fontsize=8
@@ -66,11 +65,15 @@ def draw_robustness(study, path, config):
         title="What is left of a teacher when layers go",
         xticks=range(1, config.num_layers + 1),
     )
-    axes.legend(fontsize=8)
+    legend_below(figure)
     save(figure, path)
 
 
-NAMES = {min: "best", statistics.median: "median"}
+KEY = {
+    "-": "best sub-network",
+    "--": "median sub-network",
+    "D": "best student, distilled",
+}
 
 
 def draw_starts(study, path):
@@ -128,7 +131,7 @@ def draw_steps(study, path):
         ylabel="held-out masked cross-entropy (nats)",
         title="How long until DistilBERT's way is met",
     )
-    axes.legend(fontsize=7)
+    legend_below(figure)
     save(figure, path)
 
 
@@ -137,11 +140,16 @@ def new_figure():
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    figure = Figure(figsize=(8, 6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.grid(alpha=0.3)
     return figure, axes
+
+
+def legend_below(figure):
+    """What the lines are, where it hides none of them."""
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
 
 
 def save(figure, path):

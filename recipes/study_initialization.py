@@ -86,7 +86,7 @@ class Config:
     points: int = 10
     held_out_batches: int = 24
     calibration_batches: int = 10
-    teacher_rates: tuple[float, ...] = (4e-3, 8e-3)
+    teacher_rates: tuple[float, ...] = (2e-3, 4e-3)
     student_rates: tuple[float, ...] = (1e-3, 3e-3)
     precision: str = "float32"
     jit_compile: bool | None = None

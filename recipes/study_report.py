@@ -324,6 +324,14 @@ def verdicts(study, config, found):
         f"{share_of(steps)} of the steps (0.5 at most wanted): "
         f"{'held' if held else 'NOT held'}."
     )
+    alone = statistics.mean(study.nats("alone", "alone"))
+    beside = alone - statistics.mean(study.nats("student", best))
+    yield (
+        "The students' shape from scratch, for the FLOPs of a plain teacher "
+        f"and a distillation together, ends at {alone:.3f} nats, "
+        f"{beside:+.3f} beside the best student's: "
+        + ("worth less than both stages." if beside > 0 else "worth MORE.")
+    )
     yield (
         "Does the loss before training tell the loss after it? Spearman's "
         f"rank correlation over the arms that copy: {found['spearman']:.2f}."

@@ -127,6 +127,11 @@ def test_what_is_found_is_what_the_tables_say(folder):
     (steps,) = (s for s in said if s.startswith("The best student"))
     assert steps.startswith(f"The best student ({best})")
     assert "after 0.50 of the steps" in steps
+    (alone,) = (s for s in said if s.startswith("The students' shape"))
+    assert alone.endswith(
+        "ends at 4.500 nats, +0.990 beside the best student's: worth less than "
+        "both stages."
+    )
 
 
 def test_an_arm_that_never_arrives_says_so(folder):
