@@ -39,8 +39,8 @@ class Config:
     Args:
         sizes: Of mini, base, tiny.
         rows: Of all, masked: where the soft targets are taken.
-        groups: Of torch, keras, kerashub, bfloat16, parts: what takes turns
-            together.
+        groups: Of torch, keras, kerashub, bfloat16, huge-pages, parts: what
+            takes turns together.
         candidates: Only these of the groups, beside each group's first; all
             where none is named.
         rounds: Rounds; each ratio is within one.
@@ -58,6 +58,7 @@ class Config:
         "keras",
         "kerashub",
         "bfloat16",
+        "huge-pages",
         "parts",
     )
     candidates: tuple[str, ...] = ()
@@ -102,6 +103,13 @@ KEEP_MEMORY = {
     "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=8589934592"
     ":glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=67108864"
 }
+# Arrays of 2 MB pages where Linux gives them on request alone ("madvise").
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+KEEP_HUGE_PAGES = {
+    "GLIBC_TUNABLES": ":".join(
+        [*KEEP_MEMORY.values(), *HUGE_PAGES.values()],
+    )
+}
 ON_JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
 CANDIDATES = {
     "torch-default": Candidate("torch"),
@@ -124,6 +132,13 @@ CANDIDATES = {
     "keras-kd-jax": Candidate(
         "keras_kd", arguments={"xla": True}, environment=ON_JAX
     ),
+    "torch-huge-pages": Candidate("torch", environment=KEEP_HUGE_PAGES),
+    "keras-kd-graph-huge-pages": Candidate(
+        "keras_kd", arguments={"xla": False}, environment=HUGE_PAGES
+    ),
+    "keras-kd-jax-huge-pages": Candidate(
+        "keras_kd", arguments={"xla": True}, environment=ON_JAX | HUGE_PAGES
+    ),
     "parts": Candidate("parts"),
     "peak": Candidate("peak", environment=KEEP_MEMORY),
 }
@@ -140,6 +155,14 @@ GROUPS = {
     ),
     "kerashub": ("keras-kd-graph", "keras-distillation-hub"),
     "bfloat16": ("keras-kd-bfloat16", "keras-kd-graph", "torch-bfloat16"),
+    "huge-pages": (
+        "keras-kd-graph",
+        "keras-kd-graph-huge-pages",
+        "keras-kd-jax",
+        "keras-kd-jax-huge-pages",
+        "torch-tuned",
+        "torch-huge-pages",
+    ),
     "parts": ("keras-kd-graph", "parts"),
 }
 
