@@ -145,6 +145,16 @@ def test_an_arm_that_never_arrives_says_so(folder):
     assert study_report.share_of(None) == "never"
 
 
+def test_a_rounded_curve_is_where_it_ends(folder):
+    table = Table(folder / "results.csv", study_tables.RESULT_ROW)
+    for row in table.rows:
+        if row["arm"] == study_arms.DISTILBERT.name:
+            row["final"], row["curve"] = "3.99996", "0:5.0 10:4.2 20:4.0000"
+    table.add([])
+    study = Study(folder, SEEDS, 6.0)
+    assert steps_to(study, study_arms.DISTILBERT.name, 20) == 1.0
+
+
 def test_the_report_is_one_page_with_its_pictures(folder):
     write_report(folder, Config, SEEDS, {"masked_cross_entropy": 6.0})
     for name in study_report.FIGURES:
