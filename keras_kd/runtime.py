@@ -19,6 +19,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from keras_kd.huge_pages import huge_pages_advice
 
 # Python warns of a module that its package has imported before `-m` runs it.
 warnings.filterwarnings("ignore", "'keras_kd.runtime' found", RuntimeWarning)
@@ -457,7 +458,8 @@ def doctor():
         Dict: versions; "device"; what the probes of "XLA", "gradient" and
         "random draws" found (str); the choices "precision" (str) and
         "jit_compile" (bool), each with a sentence under "why ...";
-        "advice" where a probe says that the device computes wrong.
+        "memory" where JAX could have huge pages; "advice" where a probe says
+        that the device computes wrong.
     """
     import keras
     from rich.console import Console
@@ -497,6 +499,9 @@ def doctor():
         "jit_compile": jit_compile,
         "why jit_compile": why_jit_compile,
     }
+    memory = huge_pages_advice(backend, device)
+    if memory:
+        facts["memory"] = memory
     if not (same_gradient and good_draws):
         facts["advice"] = HIDE_THE_GPU
     table = Table(title="keras_kd on this machine", show_header=False)

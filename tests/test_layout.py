@@ -35,11 +35,12 @@ ARROWS = {
     "whole_folder": set(),
     "extras": set(),
     "file_digest": set(),
-    "runtime": set(),
+    "huge_pages": set(),
+    "runtime": {"huge_pages"},
 }
 TENSORFLOW_ROOMS = {"data", "export", "runtime"}
 TENSORFLOW_FILES = {"distiller/tensorflow_step.py", "optimizers/adamw.py"}
-JAX_FILES = {"distiller/jax_step.py", "runtime.py"}
+JAX_FILES = {"callbacks/schedules.py", "distiller/jax_step.py", "runtime.py"}
 TOP_LEVEL = {
     "README.md",
     "LICENSE",
