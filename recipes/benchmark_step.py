@@ -106,9 +106,7 @@ KEEP_MEMORY = {
 # Arrays of 2 MB pages where Linux gives them on request alone ("madvise").
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 KEEP_HUGE_PAGES = {
-    "GLIBC_TUNABLES": ":".join(
-        [*KEEP_MEMORY.values(), *HUGE_PAGES.values()],
-    )
+    name: f"{KEEP_MEMORY[name]}:{value}" for name, value in HUGE_PAGES.items()
 }
 ON_JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
 CANDIDATES = {
