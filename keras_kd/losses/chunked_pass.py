@@ -3,15 +3,17 @@
 Of each chunk both models' logits are made, from them every term and its
 gradient by the student's logits, from that the gradients by rows, embedding
 and bias; then the chunk is dropped. Four vocabulary matmuls a row, nothing
-recomputed. Matmuls want many rows at a time; what lies between them goes over
-the logits again and again, so it takes few rows, that stay in the cache.
+recomputed. Matmuls want many rows at a time, GPUs more than processors. On
+processors what lies between them goes over the logits again and again, so it
+takes few rows, that stay in the cache; elsewhere it takes the whole chunk.
 """
 
 import keras
 from keras import ops
 from keras_kd.runtime import on_processor
 
-CHUNK_ROWS = 384
+CHUNK_ROWS = 384  # on processors
+ACCELERATOR_CHUNK_ROWS = 4096
 BLOCK_ROWS = 8
 BLOCK_NUMBERS = 2**18  # logits of a block where the vocabulary is small
 
@@ -24,9 +26,9 @@ def chunked_pass(
     ids,
     weights,
     means,
-    chunk_rows,
     compile_rows,
     loop,
+    chunk_rows=None,
 ):
     """Goes through the rows, phase by phase and chunk by chunk.
 
@@ -38,14 +40,17 @@ def chunked_pass(
         ids: (N,) int32.
         weights: (N, terms) float32; rows without any stand last.
         means: (terms,) float32: factor / sum of the weights.
-        chunk_rows: Int.
         compile_rows: Function.
         loop: Function, as `keras.ops.fori_loop`, that goes through the chunks.
+        chunk_rows: Int; None for what suits the device.
 
     Returns:
         Pair: the total, differentiable by `student`; and each term's weighted
         sum of losses, (terms,).
     """
+    in_blocks = on_processor()
+    if chunk_rows is None:
+        chunk_rows = CHUNK_ROWS if in_blocks else ACCELERATOR_CHUNK_ROWS
     teacher_rows, teacher_embedding, teacher_bias = teacher
     teacher_matrix = ops.cast(teacher_embedding, teacher_rows.dtype)
     # Weights relative to the largest stay within what half precision holds;
@@ -55,32 +60,39 @@ def chunked_pass(
     used = ops.sum(ops.cast(ops.any(weights > 0, axis=-1), "int32"))
 
     def compare(indices):
-        def losses_and_gradient(theirs, ours, bias, ids, weights):
+        def compare_rows(theirs, ours, bias, ids, weights):
+            teacher_logits = ops.cast(theirs, "float32") + teacher_bias
+            student_logits = ops.cast(ours, "float32") + bias
+            losses = [ops.zeros((), "float32")] * len(terms)
+            by_logits = 0.0
+            for term in indices:
+                loss, by_term = terms[term].compare(
+                    teacher_logits, student_logits, ids
+                )
+                losses[term] = ops.sum(loss * weights[:, term])
+                factor = relative[term] * weights[:, term]
+                by_logits = by_logits + factor[:, None] * by_term
+            by_bias = ops.sum(by_logits, axis=0)
+            return ops.stack(losses), ops.cast(by_logits, ours.dtype), by_bias
+
+        def compare_in_blocks(theirs, ours, bias, ids, weights):
             dtypes = theirs.dtype, ours.dtype
 
             def add_block(index, sums):
                 losses, gradient, by_bias = sums
                 theirs, ours, ids, weights = (part[index] for part in blocks)
-                teacher_logits, student_logits = (
-                    ops.cast(ops.view(bits, dtype), "float32")
+                theirs, ours = (
+                    ops.view(bits, dtype)
                     for bits, dtype in zip((theirs, ours), dtypes, strict=True)
                 )
-                teacher_logits = teacher_logits + teacher_bias
-                student_logits = student_logits + bias
-                here = [ops.zeros((), "float32")] * len(terms)
-                by_logits = 0.0
-                for term in indices:
-                    loss, by_term = terms[term].compare(
-                        teacher_logits, student_logits, ids
-                    )
-                    here[term] = ops.sum(loss * weights[:, term])
-                    factor = relative[term] * weights[:, term]
-                    by_logits = by_logits + factor[:, None] * by_term
-                bits = as_bits(ops.cast(by_logits, dtypes[1]))
+                here, by_logits, by_bias_here = compare_rows(
+                    theirs, ours, bias, ids, weights
+                )
+                bits = as_bits(by_logits)
                 return (
-                    losses + ops.stack(here),
+                    losses + here,
                     ops.scatter_update(gradient, [[index]], bits[None]),
-                    by_bias + ops.sum(by_logits, axis=0),
+                    by_bias + by_bias_here,
                 )
 
             parts = as_bits(theirs), as_bits(ours), ids, weights
@@ -98,7 +110,7 @@ def chunked_pass(
             gradient = gradient[: ops.shape(ours)[0]]
             return losses, ops.view(gradient, dtypes[1]), by_bias
 
-        return compile_rows(losses_and_gradient)
+        return compile_rows(compare_in_blocks if in_blocks else compare_rows)
 
     @ops.custom_gradient
     def total_and_losses(student_rows, embedding, bias):
@@ -172,13 +184,13 @@ def chunked_pass(
 
 
 def as_bits(values):
-    """On processors, half precision as integers of the same bits.
+    """Half precision as integers of the same bits.
 
-    XLA slices and updates arrays of half precision in float32 there, the
-    whole array each time; integers as they are.
+    On processors XLA slices and updates arrays of half precision in float32,
+    the whole array each time; integers as they are.
     """
     half = keras.backend.standardize_dtype(values.dtype).endswith("float16")
-    return ops.view(values, "int16") if half and on_processor() else values
+    return ops.view(values, "int16") if half else values
 
 
 def split_rows(part, most, multiple=1):

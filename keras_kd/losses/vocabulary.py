@@ -7,7 +7,7 @@ weighs are gathered first, then `chunked_pass` goes through them.
 import math
 
 from keras import ops
-from keras_kd.losses.chunked_pass import CHUNK_ROWS, chunked_pass
+from keras_kd.losses.chunked_pass import chunked_pass
 from keras_kd.losses.loss_term import LossTerm, mask_weights
 
 
@@ -79,7 +79,7 @@ def vocabulary_pass(
     batch,
     teacher,
     student,
-    chunk_rows=CHUNK_ROWS,
+    chunk_rows=None,
     compile_rows=None,
     loop=ops.fori_loop,
 ):
@@ -91,7 +91,8 @@ def vocabulary_pass(
         batch: Dict, as for `LossTerm.compute`.
         teacher: Dict of the teacher's outputs, and its `head`.
         student: Dict of the student's outputs, and its `head`.
-        chunk_rows: Int. Most rows whose logits are held at a time.
+        chunk_rows: Int. Most rows whose logits are held at a time; None for
+            what suits the device.
         compile_rows: Function that takes and returns a function, such as a
             compiler, for what is done between a chunk's matmuls.
         loop: Function, as `keras.ops.fori_loop`, that goes through the chunks.
@@ -125,9 +126,9 @@ def vocabulary_pass(
         ops.take(ops.reshape(ids, (-1,)), order, axis=0),
         ops.take(weights, order, axis=0),
         ops.divide_no_nan(factors, sums),
-        chunk_rows,
         compile_rows or (lambda function: function),
         loop,
+        chunk_rows,
     )
     losses = ops.divide_no_nan(losses, sums)
     return total, [losses[index] for index in range(len(terms))]

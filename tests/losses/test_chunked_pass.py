@@ -50,9 +50,9 @@ def test_rows_of_no_weight_cost_their_chunk_nothing(compiled, jit_compile):
             ops.zeros(rows, "int32"),
             ops.convert_to_tensor(weights),
             ops.full((1,), 1 / 20),
-            32,
             lambda function: function,
             ops.fori_loop,
+            chunk_rows=32,
         )[0]
 
     found = compiled(total, [], jit_compile)()
@@ -80,9 +80,9 @@ def test_blocks_that_do_not_fill_a_chunk_change_nothing(
             ops.zeros(24, "int32"),
             ops.ones((24, 1)),
             ops.full((1,), 1 / 24),
-            32,
             lambda function: function,
             ops.fori_loop,
+            chunk_rows=32,
         )[0]
 
     results = []
@@ -94,6 +94,43 @@ def test_blocks_that_do_not_fill_a_chunk_change_nothing(
     for found in results[:-1]:
         for a, b in zip(found, results[-1], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype, rtol", [("float32", 1e-5), ("bfloat16", 0.02)])
+def test_whole_chunks_and_blocks_give_the_same(
+    monkeypatch, value_and_gradients, dtype, rtol
+):
+    """As GPUs take them, and as processors do."""
+    random = np.random.default_rng(0)
+    theirs, ours = random.normal(size=(2, 24, 5)).astype("float32")
+    embedding = random.normal(size=(7, 5)).astype("float32")
+    bias = random.normal(size=7).astype("float32")
+    weights = random.uniform(size=(24, 2)).astype("float32")
+
+    def total(rows, *student):
+        return chunked_pass(
+            terms,
+            [(10, [0, 1]), (14, [0])],
+            (ops.cast(theirs, dtype), *map(ops.convert_to_tensor, teacher)),
+            (ops.cast(rows, dtype), *student),
+            ops.convert_to_tensor(ids),
+            ops.convert_to_tensor(weights),
+            ops.convert_to_tensor(np.array([0.1, 0.3], "float32")),
+            lambda function: function,
+            ops.fori_loop,
+        )[0]
+
+    teacher, ids = (embedding, bias), random.integers(0, 7, 24, "int32")
+    terms = [kd.SoftTargetTerm(2.0), kd.MaskedLMTerm()]
+    monkeypatch.setattr(module, "BLOCK_NUMBERS", 4 * 7)
+    monkeypatch.setattr(module, "BLOCK_ROWS", 1)
+    results = []
+    for device in (True, False):
+        monkeypatch.setattr(module, "on_processor", lambda here=device: here)
+        value, slopes = value_and_gradients(total, [ours, embedding, bias])
+        results.append([np.array(value), *map(np.array, slopes)])
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol / 10)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
