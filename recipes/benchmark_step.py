@@ -5,12 +5,13 @@
 The step of Hugging Face's distillation project (in PyTorch, written from its
 maths), `keras.distillation.Distiller`, and `keras_kd.Distiller` on TensorFlow
 and JAX: tokens per second, memory, and how near the step comes to the speed
-of its own matrix products. All on the CPU, with the same batch and
-DistilBERT's objective. Each candidate stays in a process of its own; they take
-turns, a few steps each, in an order that turns around. A ratio is the median
-of the rounds' ratios to the first candidate of the group; `keras-kd-graph` is
-in every group, so that groups can be chained. A round in which other programs
-took CPU shows in the column `others`.
+of its own matrix products. On the CPU, or on one GPU (`--groups gpu`: JAX and
+PyTorch alone, no TensorFlow needed), with the same batch and DistilBERT's
+objective. Each candidate stays in a process of its own; they take turns, a few
+steps each, in an order that turns around. A ratio is the median of the rounds'
+ratios to the first candidate of the group; `keras-kd-graph` is in every group
+of the CPU, so that groups can be chained. A round in which other programs took
+CPU shows in the column `others`.
 """
 
 import contextlib
@@ -37,10 +38,10 @@ class Config:
     """Times one whole training step, ours and its peers', taking turns.
 
     Args:
-        sizes: Of mini, base, tiny.
+        sizes: Of mini, base, tiny; base-64, of larger batches, for GPUs.
         rows: Of all, masked: where the soft targets are taken.
         groups: Of torch, keras, kerashub, bfloat16, huge-pages, parts: what
-            takes turns together.
+            takes turns together; gpu, where there is one.
         candidates: Only these of the groups, beside each group's first; all
             where none is named.
         rounds: Rounds; each ratio is within one.
@@ -76,6 +77,9 @@ SMOKE = {"sizes": ("tiny",), "rows": ("masked",), "rounds": 1, "steps": 1}
 SIZES = {
     "mini": Size(4, 2, 256, 4, 1024, 30522, batch_size=32, block_length=128),
     "base": Size(12, 6, 768, 12, 3072, 30522, batch_size=8, block_length=128),
+    "base-64": Size(
+        12, 6, 768, 12, 3072, 30522, batch_size=64, block_length=128
+    ),
     "tiny": Size(2, 1, 16, 2, 32, 100, batch_size=2, block_length=16),
 }
 
@@ -89,12 +93,14 @@ class Candidate:
         precision: Str, "float32" or "bfloat16".
         arguments: Dict of the maker's further arguments.
         environment: Dict of environment variables.
+        device: Str, "cpu" or "cuda".
     """
 
     maker: str
     precision: str = "float32"
     arguments: dict = dataclasses.field(default_factory=dict)
     environment: dict = dataclasses.field(default_factory=dict)
+    device: str = "cpu"
 
 
 # glibc gives large arrays back at once and gets them again, page by page, for
@@ -109,6 +115,12 @@ KEEP_HUGE_PAGES = {
     name: f"{KEEP_MEMORY[name]}:{value}" for name, value in HUGE_PAGES.items()
 }
 ON_JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+# Else JAX takes most of a GPU's memory at once; others have theirs beside it.
+ON_GPU = {
+    "KERAS_BACKEND": "jax",
+    "JAX_PLATFORMS": "cuda",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+}
 CANDIDATES = {
     "torch-default": Candidate("torch"),
     "torch-tuned": Candidate("torch", environment=KEEP_MEMORY),
@@ -137,6 +149,13 @@ CANDIDATES = {
     "keras-kd-jax-huge-pages": Candidate(
         "keras_kd", arguments={"xla": True}, environment=ON_JAX | HUGE_PAGES
     ),
+    "keras-kd-gpu": Candidate(
+        "keras_kd", "bfloat16", {"xla": True}, ON_GPU, "cuda"
+    ),
+    "torch-gpu": Candidate("torch", "bfloat16", device="cuda"),
+    "torch-gpu-compiled": Candidate(
+        "torch", "bfloat16", {"compiled": True}, device="cuda"
+    ),
     "parts": Candidate("parts"),
     "peak": Candidate("peak", environment=KEEP_MEMORY),
 }
@@ -162,6 +181,7 @@ GROUPS = {
         "torch-huge-pages",
     ),
     "parts": ("keras-kd-graph", "parts"),
+    "gpu": ("keras-kd-gpu", "torch-gpu", "torch-gpu-compiled"),
 }
 
 
@@ -174,7 +194,7 @@ def main(config):
         results = json.loads(pathlib.Path(config.tables).read_text("utf-8"))
         print_tables(results, Console())
         return results
-    results = {"machine": describe_machine(), "groups": []}
+    results = {"machine": describe_machine(config), "groups": []}
     for size in config.sizes:
         for rows in config.rows:
             for group in config.groups:
@@ -221,16 +241,26 @@ def check(config):
             "The peers need the extra `bench`: uv run --extra bench "
             f"recipes/benchmark_step.py. Missing: {', '.join(missing)}"
         )
+    if "gpu" in config.groups and not config.tables:
+        import torch
+
+        if not torch.cuda.is_available():
+            sys.exit(
+                "`--groups gpu` needs a GPU that PyTorch sees. Received: none"
+            )
 
 
-def describe_machine():
+def describe_machine(config):
     """What the figures are of."""
-    packages = "keras", "tensorflow", "jax", "torch", "transformers"
-    return {
-        "platform": platform.platform(),
-        "processors": os.cpu_count(),
-        **{name: metadata.version(name) for name in packages},
-    }
+    packages = ["keras", "jax", "torch", "transformers"]
+    machine = {"platform": platform.platform(), "processors": os.cpu_count()}
+    if "gpu" in config.groups:
+        import torch
+
+        machine["gpu"] = torch.cuda.get_device_name()
+    if set(config.groups) - {"gpu"}:
+        packages.insert(1, "tensorflow")
+    return machine | {name: metadata.version(name) for name in packages}
 
 
 def measure_group(config, size_name, rows, group):
@@ -239,12 +269,13 @@ def measure_group(config, size_name, rows, group):
     A candidate whose process ends is left out from there on.
 
     Returns:
-        Dict of `size`, `rows`, `group`, `steps` and `candidates`: of each its
-        `precision`, `first_loss`, `samples` (one a round) and `error` (None
-        where there was none).
+        Dict of `size`, `shape`, `rows`, `group`, `device`, `steps` and
+        `candidates`: of each its `precision`, `first_loss`, `samples` (one a
+        round) and `error` (None where there was none).
     """
     size = SIZES[size_name]
     anchor, *others = GROUPS[group]
+    device = CANDIDATES[anchor].device
     chosen = config.candidates or others
     names = ["peak", anchor, *(name for name in others if name in chosen)]
     candidates = {}
@@ -252,6 +283,7 @@ def measure_group(config, size_name, rows, group):
         processes = {}
         for name in names:
             arguments = worker_arguments(name, names, size, rows, config.seed)
+            arguments["device"] = device
             process = Process(arguments, CANDIDATES[name].environment)
             processes[name] = stack.enter_context(process)
         for name, process in processes.items():  # once all are warm
@@ -276,6 +308,7 @@ def measure_group(config, size_name, rows, group):
         "shape": dataclasses.asdict(size),
         "rows": rows,
         "group": group,
+        "device": device,
         "steps": config.steps,
         "candidates": candidates,
     }
@@ -285,9 +318,10 @@ def worker_arguments(name, names, size, rows, seed):
     """What `step_worker.serve` is called with."""
     candidate = CANDIDATES[name]
     if name == "peak":
-        products = step_products(size, size.rows(rows))
+        device = CANDIDATES[names[1]].device
+        products = step_products(size, size.rows(rows), device)
         return {
-            "maker": "peak",
+            "maker": "peak" if device == "cpu" else "torch_peak",
             "products": sorted({(p.name, p.shape) for p in products}),
             "precisions": sorted({CANDIDATES[n].precision for n in names}),
             "seed": seed,

@@ -8,7 +8,10 @@ import dataclasses
 
 from step_peers import compiled_distiller
 
-CHUNK_ROWS = 512  # vocabulary rows at a time, as in keras_kd's losses
+# Vocabulary rows at a time, and what its size is rounded up to, about as in
+# keras_kd's losses.
+CHUNK_ROWS = {"cpu": 512, "cuda": 4096}
+WIDTH_MULTIPLE = {"cpu": 1, "cuda": 128}
 PARTS = ("teacher", "student", "vocabulary rows", "optimizer")
 
 
@@ -52,7 +55,7 @@ class Product:
         return 2 * self.batch * self.m * self.k * self.n * self.count
 
 
-def step_products(size, rows):
+def step_products(size, rows, device="cpu"):
     """The matrix products of a distillation step.
 
     Teacher forward; student forward and backward; and `rows` rows that go
@@ -63,6 +66,7 @@ def step_products(size, rows):
     Args:
         size: `Size`.
         rows: Int. Rows of the soft targets.
+        device: Str, of `CHUNK_ROWS`.
 
     Returns:
         List of `Product`.
@@ -91,8 +95,9 @@ def step_products(size, rows):
             *product(part, length, length, head_width, layers, heads, trained),
         ]
 
-    part, vocabulary = "vocabulary rows", size.vocabulary_size
-    chunk = min(CHUNK_ROWS, rows)
+    part, multiple = "vocabulary rows", WIDTH_MULTIPLE[device]
+    vocabulary = -(-size.vocabulary_size // multiple) * multiple
+    chunk = min(CHUNK_ROWS[device], rows)
     chunks = rows / chunk
     return [
         *encoder("teacher", size.teacher_layers, trained=False),
@@ -209,6 +214,39 @@ def make_peak(products, precisions, seed):
         def run(steps):
             for _ in range(steps):
                 multiply(a, b)
+
+        return run
+
+    return {
+        f"{dtype} {name}": make(dtype, *shape)
+        for dtype in precisions
+        for name, shape in products
+    }
+
+
+def make_torch_peak(products, precisions, seed, device):
+    """Likewise on a GPU, in PyTorch: cuBLAS, whatever the candidates use."""
+    import torch
+
+    torch.manual_seed(seed)
+
+    def make(dtype, batch, m, k, n, transposed):
+        a, b = (
+            torch.randn(shape, device=device, dtype=getattr(torch, dtype))
+            for shape in (
+                [batch, k, m] if transposed == "a" else [batch, m, k],
+                [batch, n, k] if transposed == "b" else [batch, k, n],
+            )
+        )
+        if batch == 1:
+            a, b = a[0], b[0]
+        a = a.mT if transposed == "a" else a
+        b = b.mT if transposed == "b" else b
+
+        def run(steps):
+            for _ in range(steps):
+                torch.matmul(a, b)
+            torch.cuda.synchronize()
 
         return run
 

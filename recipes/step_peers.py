@@ -75,11 +75,12 @@ def everywhere(size, positions, labels, ignored):
     return all_labels
 
 
-def make_torch(size, rows, precision, seed):
+def make_torch(size, rows, precision, seed, device="cpu", compiled=False):
     """The step of Hugging Face's distillation project, from its maths.
 
     Both models give logits of all tokens, (B, T, V); the rows are selected
-    out of them, also where only the masked ones count.
+    out of them, also where only the masked ones count. `compiled`: models and
+    losses by `torch.compile`.
     """
     import torch
     import transformers
@@ -94,7 +95,7 @@ def make_torch(size, rows, precision, seed):
             num_attention_heads=size.num_heads,
             intermediate_size=size.intermediate_dim,
         )
-    ).eval()
+    )
     student = transformers.DistilBertForMaskedLM(
         transformers.DistilBertConfig(
             vocab_size=size.vocabulary_size,
@@ -103,7 +104,8 @@ def make_torch(size, rows, precision, seed):
             n_heads=size.num_heads,
             hidden_dim=size.intermediate_dim,
         )
-    ).train()
+    )
+    teacher, student = teacher.eval().to(device), student.train().to(device)
     optimizer = torch.optim.AdamW(
         student.parameters(),
         lr=LEARNING_RATE,
@@ -113,29 +115,43 @@ def make_torch(size, rows, precision, seed):
     )
     ids, positions, labels = make_batch(size, seed)
     labels = everywhere(size, positions, labels, ignored=-100)
-    ids, labels = (torch.from_numpy(a).long() for a in (ids, labels))
+    ids, labels = (torch.from_numpy(a).long().to(device) for a in (ids, labels))
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    low = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+    low = torch.autocast(
+        device, torch.bfloat16, enabled=precision == "bfloat16"
+    )
+
+    def forward():
+        with torch.no_grad():
+            theirs = teacher(**inputs, output_hidden_states=True)
+        ours = student(**inputs, output_hidden_states=True)
+        return torch_loss(
+            (theirs.logits, theirs.hidden_states[-1]),
+            (ours.logits, ours.hidden_states[-1]),
+            inputs["attention_mask"].bool(),
+            labels,
+            masked_only=rows == "masked",
+        )
+
+    if compiled:
+        forward = torch.compile(forward)
 
     def step():
         with low:
-            with torch.no_grad():
-                theirs = teacher(**inputs, output_hidden_states=True)
-            ours = student(**inputs, output_hidden_states=True)
-            loss = torch_loss(
-                (theirs.logits, theirs.hidden_states[-1]),
-                (ours.logits, ours.hidden_states[-1]),
-                inputs["attention_mask"].bool(),
-                labels,
-                masked_only=rows == "masked",
-            )
+            loss = forward()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), CLIP)
         optimizer.step()
         optimizer.zero_grad()
         return loss.item()
 
-    return {"step": lambda steps: [step() for _ in range(steps)][0]}
+    def run(steps):
+        first = [step() for _ in range(steps)][0]
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return first
+
+    return {"step": run}
 
 
 def torch_loss(teacher, student, real, labels, masked_only):
@@ -173,7 +189,7 @@ def torch_loss(teacher, student, real, labels, masked_only):
     )
     theirs, ours = (select(states, real) for _, states in (teacher, student))
     hidden_state = functional.cosine_embedding_loss(
-        ours, theirs, torch.ones(len(ours))
+        ours, theirs, torch.ones(len(ours), device=ours.device)
     )
     return (
         ALPHA_CE * soft_target
@@ -225,7 +241,11 @@ def make_optimizer(adamw):
 
 
 def steps_by_fit(model, batch):
-    """Takes steps as users do: `fit` on a dataset."""
+    """Takes steps as users do: `fit` on a dataset; on JAX, on a generator."""
+    import keras
+
+    if keras.config.backend() == "jax":
+        return _steps_on_jax(model, batch)
     import tensorflow as tf
 
     batches = tf.data.Dataset.from_tensors(batch).repeat()
@@ -236,6 +256,23 @@ def steps_by_fit(model, batch):
 
     def run(steps):
         history = model.fit(batches.take(steps), verbose=0, shuffle=False)
+        return history.history["loss"][0]
+
+    return run
+
+
+def _steps_on_jax(model, batch):
+    """Likewise, where there may be no TensorFlow to make a dataset of."""
+    import jax
+
+    def run(steps):
+        history = model.fit(
+            (batch for _ in range(steps)),
+            steps_per_epoch=steps,
+            verbose=0,
+            shuffle=False,
+        )
+        jax.block_until_ready([v.value for v in model.trainable_variables])
         return history.history["loss"][0]
 
     return run

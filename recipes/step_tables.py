@@ -76,7 +76,8 @@ def anchor_of(group):
 def products_of(group):
     """The matrix products of a group's step."""
     size = Size(**group["shape"])
-    return step_products(size, size.rows(group["rows"]))
+    rows = size.rows(group["rows"])
+    return step_products(size, rows, group.get("device", "cpu"))
 
 
 def best_seconds(groups, precision):
@@ -130,7 +131,7 @@ def time_table(groups, title):
             shares = ratios(group, name)
             table.add_row(
                 name,
-                f"{median:.3f}",
+                f"{median:.3g}" if median < 0.1 else f"{median:.3f}",
                 f"{Size(**group['shape']).tokens / median:.0f}",
                 f"{statistics.median(shares):.2f}" if shares else "",
                 f"{min(shares):.2f} - {max(shares):.2f}" if shares else "",
