@@ -246,7 +246,8 @@ def make_torch_peak(products, precisions, seed, device):
         def run(steps):
             for _ in range(steps):
                 torch.matmul(a, b)
-            torch.cuda.synchronize()
+            if device == "cuda":
+                torch.cuda.synchronize()
 
         return run
 

@@ -1,6 +1,7 @@
 """The benchmark of a training step: its arithmetic, its peers, its tables."""
 
 import dataclasses
+import importlib
 import io
 import json
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import step_parts
 import step_peers
 import step_tables
 import step_worker
@@ -44,6 +46,34 @@ def test_a_part_has_its_products():
     assert flops["teacher"] == 2 * layer
     assert flops["student"] == 3 * layer
     assert flops["vocabulary rows"] == 4 * 2 * 6 * (16 * 16 + 16 * 100)
+
+
+def test_on_a_gpu_the_vocabulary_is_rounded_up_and_chunks_are_larger():
+    products = step_products(SIZES["base-64"], 8192, "cuda")
+    shapes = {p.shape for p in products if p.part == "vocabulary rows"}
+    assert (1, 4096, 768, 30592, "b") in shapes  # 239 times 128
+    total = sum(product.flops for product in products)
+    assert round(total / 1e9) == 5154
+
+
+def test_the_peak_in_torch_multiplies_each_shape():
+    pytest.importorskip("torch")
+    shapes = {"plain": (1, 3, 4, 5, ""), "a": (2, 3, 4, 5, "a")}
+    shapes["b"] = (1, 3, 4, 5, "b")
+    runs = step_parts.make_torch_peak(
+        list(shapes.items()), ["float32", "bfloat16"], 0, "cpu"
+    )
+    assert len(runs) == 6
+    for run in runs.values():
+        run(2)
+
+
+def test_a_gpu_that_is_not_there_is_named(monkeypatch):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match="`--groups gpu` needs a GPU"):
+        benchmark_step.main(benchmark_step.Config(groups=("gpu",)))
 
 
 def test_the_batch_is_masked_as_often_as_keras_kd_masks():
@@ -236,6 +266,11 @@ def test_missing_peers_are_named(monkeypatch):
 def test_every_candidate_takes_a_step_of_the_same_loss(group, tmp_path):
     for package in ("jax", "torch", "transformers"):
         pytest.importorskip(package)
+    if (
+        group == "gpu"
+        and not importlib.import_module("torch").cuda.is_available()
+    ):
+        pytest.skip("no GPU")
     file = tmp_path / "step.json"
     results = benchmark_step.main(
         benchmark_step.Config(smoke=True, groups=(group,), output=str(file))
