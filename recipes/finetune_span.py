@@ -46,7 +46,8 @@ class Config:
     """Fine-tunes an encoder to find answers.
 
     Args:
-        train: File of questions in SQuAD's form: .json, also .gz or .xz.
+        train: File of questions in SQuAD's form: .json, also .gz or .xz; or
+            hf:NAME:SPLIT, such as hf:rajpurkar/squad:train.
         validation: Likewise; of questions that only report.
         version_2: Questions may have no answer, as in SQuAD v2.
         encoder: Run folder, or checkpoint, to start from.

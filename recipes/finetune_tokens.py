@@ -7,7 +7,8 @@
         --validation eng.testa --teacher saved_models/ner --num-layers 3 \
         --run saved_models/ner_3
 
-Files are CoNLL's, a word a line, or .jsonl with `tokens` and `tags`. Where
+Files are CoNLL's, a word a line, or .jsonl with `tokens` and `tags`;
+hf:OWNER/NAME/CONFIG:SPLIT is a dataset with `tokens` and `ner_tags`. Where
 tags mark entities ("B-PER"), students are chosen and told by the F1 of whole
 entities, else by the share of words that are right. With `--teacher`, a run of
 this recipe, the student is cut out of it and learns from its logits at every
@@ -41,7 +42,8 @@ class Config:
     """Fine-tunes an encoder to tag words.
 
     Args:
-        train: File of tagged sentences: CoNLL's or .jsonl, also .gz or .xz.
+        train: File of tagged sentences: CoNLL's or .jsonl, also .gz or .xz; or
+            hf:NAME:SPLIT.
         validation: Likewise; of sentences that only report.
         unlabeled: Likewise, whose tags are not read; the teacher's count.
         word: Column of the word, from 0; below 0, from the last.

@@ -21,7 +21,7 @@ def read_questions(config):
     """Those that train, choose and report: a dict of lists, checked."""
     if not (config.train and config.validation):
         sys.exit(
-            "`--train` and `--validation` must be files in SQuAD's form. "
+            "`--train` and `--validation` must be given, in SQuAD's form. "
             f"Received: {config.train} and {config.validation}"
         )
     for name in ("n_best", "max_answer_length"):
@@ -34,7 +34,7 @@ def read_questions(config):
         train, validation = map(
             kd.read_squad, (config.train, config.validation)
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         sys.exit(str(error))
     impossible = [q for q in [*train, *validation] if q.is_impossible]
     if impossible and not config.version_2:

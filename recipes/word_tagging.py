@@ -67,7 +67,7 @@ def read_task(config, teacher):
             unlabeled = kd.read_tagged_words(
                 config.unlabeled, config.word, None
             )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         sys.exit(str(error))
     return Task(names, train, choosing, validation, unlabeled)
 

@@ -5,6 +5,11 @@ import pathlib
 import re
 
 import numpy as np
+from keras_kd.data.dataset_sources import (
+    class_names,
+    names_dataset,
+    read_rows,
+)
 from keras_kd.data.labeled_texts import read_json_rows
 from keras_kd.data.text_files import COMPRESSIONS, read_lines
 
@@ -28,23 +33,25 @@ class TaggedWords:
 
 
 def read_tagged_words(source, word=0, tag=-1, tag_names=None):
-    """All sentences of a file, with their tags.
+    """All sentences of a file or a dataset, with their tags.
 
     A .jsonl has a sentence a line: a list of words, `tokens`, and one of
-    their tags, `tags` or `ner_tags`. Any other file is as those of CoNLL: a
-    word a line, and blank lines between sentences. Columns are parted by tabs
-    where the first row has one, else by spaces; `-DOCSTART-` rows are left
-    out. Which scheme tags follow does not matter, nor whether they do.
+    their tags, `tags` or `ner_tags`; a dataset of the Hugging Face hub has
+    rows of this form, and names for its ids. Any other file is as those of
+    CoNLL: a word a line, and blank lines between sentences. Columns are parted
+    by tabs where the first row has one, else by spaces; `-DOCSTART-` rows are
+    left out. Which scheme tags follow does not matter, nor whether they do.
     Source: Tjong Kim Sang & De Meulder, 2003,
     https://arxiv.org/abs/cs/0306050
 
     Args:
-        source: Str or path of a file, also .gz or .xz.
+        source: Str or path of a file, also .gz or .xz; or
+            "hf:OWNER/NAME/CONFIG:SPLIT", "tfds:NAME/CONFIG:SPLIT".
         word: Int. Column of the word; below 0, counted from the last.
         tag: Int. Column of the tag, likewise; None: nothing is tagged, and a
             .jsonl needs `tokens` alone.
-        tag_names: List of str or None. Names of ids, where a .jsonl has
-            these for tags.
+        tag_names: List of str or None. Names of ids, where tags are such and
+            no dataset names them itself.
 
     Returns:
         List of `TaggedWords`.
@@ -55,28 +62,34 @@ def read_tagged_words(source, word=0, tag=-1, tag_names=None):
             missing or empty, a row has another number of columns than the
             first, or a sentence another number of tags than words: the
             message names file and line.
+        OSError: If a dataset is not to be had.
     """
-    path = pathlib.Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"`source` must be an existing file. Received: {source}"
-        )
-    name = path.stem if path.suffix in COMPRESSIONS else path.name
-    if name.endswith(".jsonl"):
-        found = [
-            _json_sentence(row, place, tag is not None, tag_names)
-            for place, row in read_json_rows(path)
-        ]
+    if names_dataset(source):
+        features, rows = read_rows(source)
+        key = _tags_key(features)
+        names = class_names(features.get(key)) or tag_names
+        found = _json_sentences(rows, tag is not None, names)
     else:
-        found = [
-            _conll_sentence(rows, word, tag)
-            for rows in _conll_rows(path, word, tag)
-        ]
+        found = _sentences_of_file(pathlib.Path(source), word, tag, tag_names)
     if not found:
         raise ValueError(
             f"`source` must hold sentences. Received: no word in {source}"
         )
     return found
+
+
+def _sentences_of_file(path, word, tag, tag_names):
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"`source` must be an existing file. Received: {path}"
+        )
+    name = path.stem if path.suffix in COMPRESSIONS else path.name
+    if name.endswith(".jsonl"):
+        return _json_sentences(read_json_rows(path), tag is not None, tag_names)
+    return [
+        _conll_sentence(rows, word, tag)
+        for rows in _conll_rows(path, word, tag)
+    ]
 
 
 def tag_names_of(sentences):
@@ -185,6 +198,17 @@ def _conll_sentence(rows, word, tag):
     return TaggedWords(words, tags, rows[0][0])
 
 
+def _json_sentences(rows, is_tagged, tag_names):
+    return [
+        _json_sentence(row, place, is_tagged, tag_names) for place, row in rows
+    ]
+
+
+def _tags_key(row):
+    """The column of the tags: the first of `JSON_TAGS` that is there."""
+    return next((key for key in JSON_TAGS if key in row), JSON_TAGS[0])
+
+
 def _json_sentence(row, place, is_tagged, tag_names):
     words = row.get("tokens")
     if (
@@ -197,7 +221,7 @@ def _json_sentence(row, place, is_tagged, tag_names):
         )
     if not is_tagged:
         return TaggedWords(tuple(words), None, place)
-    key = next((key for key in JSON_TAGS if key in row), JSON_TAGS[0])
+    key = _tags_key(row)
     tags = row.get(key)
     if not isinstance(tags, list) or len(tags) != len(words):
         raise ValueError(

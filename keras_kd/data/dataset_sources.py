@@ -1,10 +1,12 @@
-"""Documents of datasets: Hugging Face's, TensorFlow Datasets'."""
+"""Documents and rows of datasets: Hugging Face's, TensorFlow Datasets'."""
 
+import contextlib
 import dataclasses
 import itertools
 import pathlib
 import re
 
+import numpy as np
 from keras_kd.data.text_files import SNIFF_LINES, group_lines, is_title
 from keras_kd.runtime import import_tensorflow
 
@@ -23,7 +25,7 @@ def find_dataset(source):
     """
     if any((pathlib.Path(source) / name).exists() for name in SAVED):
         return SavedDataset(pathlib.Path(source))
-    if not source.startswith(("hf:", "tfds:")):
+    if not names_dataset(source):
         return None
     found = NAMED.fullmatch(source)
     kind = (
@@ -35,6 +37,51 @@ def find_dataset(source):
             f"'tfds:NAME/CONFIG:SPLIT'. Received: {source!r}"
         )
     return kind(found["name"], found["split"] or "train")
+
+
+def names_dataset(source):
+    """Whether a source is a dataset's name, and no file's."""
+    return str(source).startswith(("hf:", "tfds:"))
+
+
+def read_rows(source):
+    """Rows of a dataset that is had by its name, in plain Python.
+
+    Args:
+        source: Str, as `names_dataset` has it.
+
+    Returns:
+        Pair: the dataset's features by column, a dict, empty where it does not
+        tell; and an iterator of pairs, the place of a row and the row, a dict.
+
+    Raises:
+        ValueError: If the name is none that there can be.
+        OSError: If the dataset is not to be had, at once or in its midst.
+    """
+    dataset = find_dataset(source)
+    features, rows = dataset.rows()
+    return features, (
+        (f"{dataset}, row {number}", _plain(row))
+        for number, row in enumerate(rows)
+    )
+
+
+def class_names(feature):
+    """Names of a column's ids, or of those in its lists; None without such."""
+    return getattr(getattr(feature, "feature", feature), "names", None)
+
+
+def _plain(value):
+    """Dicts, lists, text and numbers of Python, of arrays and bytes too."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    return value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +101,31 @@ class NamedDataset:
 
     def read(self, text_column):
         """Yields the documents."""
+        _, rows = self.rows()
+        return documents_of(rows, text_column, self)
+
+    def rows(self):
+        """Its features, a dict that may be empty; and its rows, an iterator.
+
+        Raises:
+            OSError: If the dataset is not to be had, at once or in its midst.
+        """
+        with self._named():
+            found = self.load()
+        return getattr(found, "features", None) or {}, self._each(found)
+
+    def _each(self, found):
+        with self._named():
+            yield from found
+
+    @contextlib.contextmanager
+    def _named(self):
         try:
-            rows = self.load()
+            yield
         except Exception as error:  # of many kinds, by what is missing
             raise OSError(
                 f"`source` must be a dataset that can be had: {self}: {error}"
             ) from error
-        return documents_of(rows, text_column, self)
 
 
 class HubDataset(NamedDataset):

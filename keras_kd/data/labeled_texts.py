@@ -6,7 +6,11 @@ import math
 import pathlib
 
 import numpy as np
-from keras_kd.data.dataset_sources import find_dataset
+from keras_kd.data.dataset_sources import (
+    class_names,
+    names_dataset,
+    read_rows,
+)
 from keras_kd.data.text_files import read_json_lines, read_lines
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
@@ -133,7 +137,7 @@ def label_ids(texts, class_names):
 
 def _rows(source, columns):
     """Yields the place of each row, and the row, a dict."""
-    if source.startswith(("hf:", "tfds:")):
+    if names_dataset(source):
         yield from _dataset_rows(source, columns)
         return
     path = pathlib.Path(source)
@@ -206,30 +210,13 @@ def read_json_rows(path):
 
 
 def _dataset_rows(source, columns):
-    dataset = find_dataset(source)
-    try:
-        rows = dataset.load()
-        names = _hub_names(rows, columns)
-        for number, row in enumerate(rows):
-            for name, value in row.items():
-                if isinstance(value, bytes):
-                    row[name] = value.decode("utf-8")
-            label = row.get(columns.label)
-            if names and isinstance(label, int) and label >= 0:
-                row[columns.label] = names[label]
-            yield f"{dataset}, row {number}", row
-    except ValueError:
-        raise
-    except Exception as error:  # of many kinds, by what is missing
-        raise OSError(
-            f"`source` must be a dataset that can be had: {dataset}: {error}"
-        ) from error
-
-
-def _hub_names(rows, columns):
-    """Names of the label's classes, where the dataset has them."""
-    features = getattr(rows, "features", None) or {}
-    return getattr(features.get(columns.label), "names", None)
+    features, rows = read_rows(source)
+    names = class_names(features.get(columns.label))
+    for place, row in rows:
+        label = row.get(columns.label)
+        if names and isinstance(label, int) and label >= 0:
+            row[columns.label] = names[label]
+        yield place, row
 
 
 def _labeled_text(row, place, columns):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 
+from keras_kd.data.dataset_sources import names_dataset, read_rows
 from keras_kd.data.text_files import read_lines
 
 SUFFIXES = (".json", ".json.gz", ".json.xz")
@@ -49,13 +50,17 @@ class SpanQuestion:
 
 
 def read_squad(source):
-    """All questions of a file of SQuAD, v1.1 or v2, or of that form.
+    """All questions of SQuAD, v1.1 or v2, or of a file of that form.
 
+    A dataset has a question a row, of that form but for `answers`, a dict of
+    the lists `text` and `answer_start`; a row without answers is impossible.
     Sources: Rajpurkar et al., 2016, https://arxiv.org/abs/1606.05250, and
     2018, https://arxiv.org/abs/1806.03822
 
     Args:
-        source: Str or path of a .json, also .json.gz or .json.xz.
+        source: Str or path of a .json, also .json.gz or .json.xz; or
+            "hf:OWNER/NAME/CONFIG:SPLIT", "tfds:NAME/CONFIG:SPLIT", such as
+            hf:rajpurkar/squad_v2:validation.
 
     Returns:
         List of `SpanQuestion`, in the file's order.
@@ -67,25 +72,55 @@ def read_squad(source):
             id is there twice; a question has no answer and is not
             `is_impossible`, or both; an answer is not where it is said to
             be; or there is no question. The message names file and question.
+        OSError: If a dataset is not to be had.
     """
-    path = pathlib.Path(source)
-    articles = _field(_load(path), "data", list, str(path))
+    if names_dataset(source):
+        _, rows = read_rows(source)
+        found = (_row_question(place, row) for place, row in rows)
+    else:
+        found = _questions_of_file(pathlib.Path(source))
     questions, places = [], {}
-    for number, article in enumerate(articles):
-        for question in _article(article, f"{path}, article {number}"):
-            if question.id in places:
-                raise ValueError(
-                    "`id` must be another for each question. Received: "
-                    f"{question.id!r} twice, in {places[question.id]} and in "
-                    f"{question.place}"
-                )
-            places[question.id] = question.place
-            questions.append(question)
+    for question in found:
+        if question.id in places:
+            raise ValueError(
+                "`id` must be another for each question. Received: "
+                f"{question.id!r} twice, in {places[question.id]} and in "
+                f"{question.place}"
+            )
+        places[question.id] = question.place
+        questions.append(question)
     if not questions:
         raise ValueError(
-            f"`source` must hold questions. Received: no question in {path}"
+            f"`source` must hold questions. Received: no question in {source}"
         )
     return questions
+
+
+def _questions_of_file(path):
+    articles = _field(_load(path), "data", list, str(path))
+    for number, article in enumerate(articles):
+        yield from _article(article, f"{path}, article {number}")
+
+
+def _row_question(place, row):
+    """A dataset's row: its answers are lists side by side."""
+    answers = _field(row, "answers", dict, place)
+    texts, starts = (
+        _field(answers, name, list, place) for name in ("text", "answer_start")
+    )
+    if len(texts) != len(starts):
+        raise ValueError(
+            "`text` and `answer_start` must be as many. Received: "
+            f"{len(texts)} and {len(starts)} in {place}"
+        )
+    pairs = zip(texts, starts, strict=True)
+    question = {
+        **row,
+        "answers": [{"text": t, "answer_start": s} for t, s in pairs],
+        "is_impossible": not texts,
+    }
+    title = _field(row, "title", str, place) if "title" in row else ""
+    return _question(question, _text(row, "context", place), title, place)
 
 
 def _load(path):

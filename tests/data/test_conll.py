@@ -1,6 +1,7 @@
 import gzip
 import json
 
+import datasets
 import numpy as np
 import pytest
 from keras_kd.data.conll import (
@@ -155,3 +156,45 @@ def test_a_tag_without_a_word_is_refused():
     sentences = [TaggedWords(("a",), ("O",))]
     with pytest.raises(ValueError, match="Received: none of 'B-X', 'I-X'"):
         check_tags(sentences, ["O", "B-X", "I-X"])
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """`hub(columns, **features)`: what the hub has, under whatever name."""
+
+    def give(columns, **features):
+        features = datasets.Features(features) if features else None
+        rows = datasets.Dataset.from_dict(columns, features=features)
+        monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows)
+
+    return give
+
+
+def test_a_dataset_names_its_ids(hub):
+    names = ["O", "B-PER"]
+    hub(
+        {"tokens": [["Peter", "ran"], ["so"]], "ner_tags": [[1, 0], [0]]},
+        tokens=datasets.List(datasets.Value("string")),
+        ner_tags=datasets.List(datasets.ClassLabel(names=names)),
+    )
+    place = "hf:me/names:train, row"
+    assert read_tagged_words("hf:me/names") == [
+        TaggedWords(("Peter", "ran"), ("B-PER", "O"), f"{place} 0"),
+        TaggedWords(("so",), ("O",), f"{place} 1"),
+    ]
+    untagged = read_tagged_words("hf:me/names", tag=None)
+    assert [sentence.tags for sentence in untagged] == [None, None]
+
+
+def test_a_dataset_without_names_takes_those_given(hub):
+    hub({"tokens": [["Peter"]], "tags": [[1]]})
+    (found,) = read_tagged_words("hf:me/names", tag_names=["O", "X"])
+    assert found.tags == ("X",)
+    with pytest.raises(ValueError, match="Received: 1 in hf:me/names:train, r"):
+        read_tagged_words("hf:me/names")
+
+
+def test_a_dataset_of_other_columns_is_refused(hub):
+    hub({"words": [["Peter"]]})
+    with pytest.raises(ValueError, match="`tokens` must be a list of words"):
+        read_tagged_words("hf:me/names")

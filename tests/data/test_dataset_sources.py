@@ -1,6 +1,7 @@
 """Datasets: from disk as they are; from a hub by stand-ins for its loaders."""
 
 import datasets
+import numpy as np
 import pytest
 import tensorflow_datasets
 from huggingface_hub import constants
@@ -10,6 +11,7 @@ from keras_kd.data.dataset_sources import (
     SavedDataset,
     TensorFlowDataset,
     find_dataset,
+    read_rows,
 )
 
 TEXTS = ["the cat sat", "a dog ran", "", "the sea"]
@@ -140,3 +142,32 @@ def test_a_tensorflow_dataset_is_decoded_and_its_marks_are_gone(monkeypatch):
     ]
     assert second == "naïve"
     assert asked == [(("wiki40b/en",), {"split": "test"})]
+
+
+def test_rows_are_plain_python(monkeypatch):
+    """As TensorFlow Datasets gives them: bytes and arrays."""
+    row = {
+        "text": b"caf\xc3\xa9",
+        "answers": {"text": np.array([b"a", b"b"], object)},
+        "label": np.int64(3),
+    }
+    monkeypatch.setattr(TensorFlowDataset, "load", lambda self: iter([row]))
+    features, rows = read_rows("tfds:mine")
+    assert features == {}
+    plain = {"text": "café", "answers": {"text": ["a", "b"]}, "label": 3}
+    assert list(rows) == [("tfds:mine:train, row 0", plain)]
+
+
+def test_rows_that_stop_coming_are_an_error_of_the_dataset(monkeypatch):
+    def rows(self):
+        yield {"text": "a"}
+        raise KeyError("a shard")
+
+    monkeypatch.setattr(HubDataset, "load", rows)
+    _, found = read_rows("hf:me/mine")
+    next(found)
+    with pytest.raises(OSError, match="hf:me/mine:train: 'a shard'"):
+        next(found)
+    documents = iter(read_documents("hf:me/mine"))
+    with pytest.raises(OSError, match="hf:me/mine:train: 'a shard'"):
+        list(documents)

@@ -2,6 +2,7 @@ import gzip
 import json
 import lzma
 
+import datasets
 import pytest
 from keras_kd.data.squad import Answer, SpanQuestion, read_squad
 
@@ -147,3 +148,56 @@ def test_an_article_may_have_no_title(tmp_path):
     content = file_of(question_of())
     del content["data"][0]["title"]
     assert read_squad(write(tmp_path, content))[0].title == ""
+
+
+def rows_of(**changes):
+    columns = {
+        "id": ["q1", "q2"],
+        "title": ["Cafés", "Cafés"],
+        "context": [CONTEXT, CONTEXT],
+        "question": ["When was it opened?", "By whom was it closed?"],
+        "answers": [
+            {"text": ["1990"], "answer_start": [33]},
+            {"text": [], "answer_start": []},
+        ],
+    }
+    return datasets.Dataset.from_dict({**columns, **changes})
+
+
+def test_a_dataset_has_a_question_a_row(monkeypatch):
+    rows = rows_of()
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows)
+    first, second = read_squad("hf:rajpurkar/squad_v2:validation")
+    place = "hf:rajpurkar/squad_v2:validation, row 0, id 'q1'"
+    assert first == SpanQuestion(
+        "q1",
+        "When was it opened?",
+        CONTEXT,
+        (Answer("1990", 33),),
+        False,
+        "Cafés",
+        place,
+    )
+    assert second.is_impossible and second.answers == ()
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (
+            {"answers": [{"text": ["a"], "answer_start": []}] * 2},
+            "as many. Received: 1 and 0 in hf:me/mine:train, row 0",
+        ),
+        (
+            {"answers": [{"text": ["1990"], "answer_start": [3]}] * 2},
+            "it is at 33.*row 0",
+        ),
+        ({"id": ["q1", "q1"]}, "'q1' twice, in hf:me/mine:train, row 0"),
+        ({"answers": [None, None]}, "`answers` must be of type dict.*row 0"),
+    ],
+)
+def test_a_wrong_row_is_named(monkeypatch, changes, message):
+    rows = rows_of(**changes)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows)
+    with pytest.raises(ValueError, match=message):
+        read_squad("hf:me/mine")
