@@ -101,7 +101,7 @@ class Config:
     save_steps: int | None = None
     replay: int | None = None
     num_layers: int = 2
-    plan: str | tuple[int, ...] = "every_other"
+    plan: tuple[int, ...] | str = "every_other"
     compensation: Literal[tuple(kd.COMPENSATIONS)] | None = None
     alpha_ce: float = 5.0
     alpha_mlm: float = 2.0

@@ -88,7 +88,7 @@ class Config:
     version_2: bool = False
     encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
     teacher: str | None = None
-    plan: str | tuple[int, ...] = "every_other"
+    plan: tuple[int, ...] | str = "every_other"
     num_layers: int | None = None
     run: str = "saved_models/span"
     overwrite: bool = False

@@ -77,7 +77,7 @@ class Config:
     layer_drop: float = 0.2
     initializer_range: float = 0.03
     sinusoidal_positions: bool = True
-    plan: str | tuple[int, ...] = "every_other"
+    plan: tuple[int, ...] | str = "every_other"
     block_length: int = 64
     batch_size: int = 32
     teacher_steps: int = 1500

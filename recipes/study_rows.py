@@ -73,7 +73,7 @@ class Config:
     shares: tuple[float, ...] = (1.0, 0.3, 0.15, 0.0)
     seeds: tuple[int, ...] = (0, 1, 2)
     num_layers: int = 2
-    plan: str | tuple[int, ...] = "every_other"
+    plan: tuple[int, ...] | str = "every_other"
     block_length: int = 64
     batch_size: int = 32
     equal_steps: int = 400

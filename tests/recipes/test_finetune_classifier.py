@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 from finetune_classifier import Config, main
 
+from run_folder import read_config
+
 
 @pytest.fixture
 def config(reviews, tmp_path):
@@ -25,6 +27,15 @@ def config(reviews, tmp_path):
         patience=10,
         jit_compile=False,
     )
+
+
+@pytest.mark.parametrize(
+    "flags, plan",
+    [(["first"], "first"), (["1"], (1,)), (["0", "2"], (0, 2))],
+)
+def test_a_plan_is_a_name_or_layers_be_they_one(monkeypatch, flags, plan):
+    monkeypatch.setattr("sys.argv", ["recipe.py", "--plan", *flags])
+    assert read_config(Config, "A recipe.").plan == plan
 
 
 @pytest.mark.slow
