@@ -1,9 +1,9 @@
 """keras_kd: smaller BERT encoders in Keras, measured and ready to serve."""
 
 # ruff: noqa: E402, I001  (quiet before TensorFlow; public names in walk order)
-from keras_kd import runtime
+from keras_kd import quiet
 
-runtime.quiet_tensorflow()
+quiet.quiet_tensorflow()
 
 from keras_kd.data import (
     GLUE,

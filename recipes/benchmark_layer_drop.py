@@ -14,7 +14,8 @@ import time
 import keras_kd as kd
 import numpy as np
 import tensorflow as tf
-from keras_kd.runtime import training_device, xla_available
+from keras_kd.probes import xla_available
+from keras_kd.runtime import training_device
 from rich.console import Console
 from rich.table import Table
 

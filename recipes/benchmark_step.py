@@ -25,6 +25,7 @@ import subprocess
 import sys
 from importlib import metadata
 
+from keras_kd import huge_pages
 from rich.console import Console
 
 from run_folder import read_config, write_json
@@ -110,7 +111,7 @@ KEEP_MEMORY = {
     ":glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=67108864"
 }
 # Arrays of 2 MB pages where Linux gives them on request alone ("madvise").
-HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+HUGE_PAGES = dict([huge_pages.SETTING.split("=", 1)])
 KEEP_HUGE_PAGES = {
     name: f"{KEEP_MEMORY[name]}:{value}" for name, value in HUGE_PAGES.items()
 }

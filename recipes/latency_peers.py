@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras_kd.export.onnx_file import write_onnx
 from keras_kd.export.serving import sample_inputs, serving_model
-from keras_kd.runtime import import_tensorflow, silent_stderr
+from keras_kd.quiet import import_tensorflow, silent_stderr
 
 TOLERANCE = 1e-3  # in units of the largest number of an output, or of 1
 NEEDED = {

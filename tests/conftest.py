@@ -1,8 +1,9 @@
-"""Shared by all tests: a small tokenizer; gradients on either backend."""
+"""Shared by all tests: a small tokenizer, gradients, probes that forget."""
 
 import keras_kd as kd
 import keras
 import pytest
+from keras_kd import probes, runtime
 
 SENTENCES = [
     "the cat sat on the mat and looked at the dog",
@@ -119,3 +120,35 @@ def _value_and_gradients(function, inputs, jit_compile=False):
         ]
 
     return tf.function(run, jit_compile=jit_compile)()
+
+
+@pytest.fixture
+def fresh_probes():
+    """Forgets what the probes of a device found, before the test and after."""
+    cached = (
+        probes.xla_available,
+        probes.gradient_matches_cpu,
+        probes.draws_follow_seed,
+        probes.gpu_has_bfloat16,
+        runtime.say,
+    )
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
+@pytest.fixture
+def spoil_the_gpu(monkeypatch):
+    """Lets a function change the gradients and the draw that GPU:0 returns."""
+
+    def spoil_by(spoil):
+        def spoiled(device, *args, **kwargs):
+            outcome = small_step(device, *args, **kwargs)
+            return spoil(*outcome) if device == "GPU:0" else outcome
+
+        small_step = probes.small_step
+        monkeypatch.setattr(probes, "small_step", spoiled)
+
+    return spoil_by

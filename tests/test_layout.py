@@ -12,12 +12,12 @@ PACKAGE = ROOT / "keras_kd"
 
 # Room of keras_kd: rooms it may import.
 ARROWS = {
-    "data": {"extras", "file_digest", "runtime"},
+    "data": {"extras", "file_digest", "quiet"},
     "layers": {"runtime"},
     "models": {"layers"},
-    "checkpoints": {"layers", "models", "data", "runtime", "whole_folder"},
+    "checkpoints": {"layers", "models", "data", "quiet", "whole_folder"},
     "losses": {"runtime"},
-    "distiller": {"layers", "losses", "runtime"},
+    "distiller": {"layers", "losses", "probes", "runtime"},
     "optimizers": set(),
     "callbacks": {"file_digest"},
     "metrics": set(),
@@ -29,18 +29,25 @@ ARROWS = {
         "data",
         "checkpoints",
         "extras",
-        "runtime",
+        "quiet",
         "whole_folder",
     },
     "whole_folder": set(),
     "extras": set(),
     "file_digest": set(),
     "huge_pages": set(),
-    "runtime": {"huge_pages"},
+    "quiet": set(),
+    "probes": {"quiet"},
+    "runtime": {"huge_pages", "probes"},
 }
-TENSORFLOW_ROOMS = {"data", "export", "runtime"}
+TENSORFLOW_ROOMS = {"data", "export", "quiet", "probes", "runtime"}
 TENSORFLOW_FILES = {"distiller/tensorflow_step.py", "optimizers/adamw.py"}
-JAX_FILES = {"callbacks/schedules.py", "distiller/jax_step.py", "runtime.py"}
+JAX_FILES = {
+    "callbacks/schedules.py",
+    "distiller/jax_step.py",
+    "probes.py",
+    "runtime.py",
+}
 TOP_LEVEL = {
     "README.md",
     "LICENSE",

@@ -1,6 +1,5 @@
 import json
 import os
-import pathlib
 import platform
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras_kd import runtime
+from keras_kd import probes, runtime
 
 
 def run_quietly(*arguments, **environment):
@@ -30,7 +29,7 @@ def run_quietly(*arguments, **environment):
 
 @pytest.mark.slow
 def test_importing_keras_kd_and_compiling_prints_nothing():
-    program = "from keras_kd import runtime; runtime.xla_available()"
+    program = "from keras_kd import probes; probes.xla_available()"
     assert run_quietly("-c", program) == ""
 
 
@@ -45,13 +44,9 @@ def test_the_doctor_as_a_program_prints_one_table_in_80_columns():
 
 @pytest.mark.slow
 def test_on_jax_nothing_imports_tensorflow():
-    # By path: the other rooms of keras_kd are not this test's matter.
-    program = f"""
-import importlib.util, json, sys
-spec = importlib.util.spec_from_file_location("runtime", {runtime.__file__!r})
-runtime = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(runtime)
-runtime.quiet_tensorflow()
+    program = """
+import json, sys
+from keras_kd import runtime
 facts = runtime.doctor()
 facts["chosen"] = runtime.choose_precision(), runtime.choose_jit_compile()
 assert "tensorflow" not in sys.modules
@@ -67,36 +62,8 @@ print(json.dumps(facts))
     assert facts["chosen"] == ["float32", True]
 
 
-def test_silent_stderr_gives_back_what_was_written_before_a_failure(capfd):
-    with pytest.raises(RuntimeError), runtime.silent_stderr():
-        os.write(2, b"the reason\n")
-        raise RuntimeError
-    assert capfd.readouterr().err == "the reason\n"
-
-
-def test_silent_stderr_drops_what_compiled_code_writes(capfd):
-    with runtime.silent_stderr():
-        os.write(2, b"notice\n")
-    os.write(2, b"after\n")
-    assert capfd.readouterr().err == "after\n"
-
-
 def test_tests_run_on_processors():
     assert runtime.on_processor()
-
-
-def test_xla_works_on_the_processor():
-    assert runtime.xla_available("CPU:0") == (True, None)
-
-
-def test_a_device_without_xla_says_why(monkeypatch):
-    def no_compiler(*_, **__):
-        raise ValueError("Could not find compiler for platform METAL")
-
-    monkeypatch.setattr(tf, "function", no_compiler)
-    works, reason = runtime.xla_available.__wrapped__("CPU:0")
-    assert not works
-    assert reason == "Could not find compiler for platform METAL"
 
 
 def test_doctor_reports_the_machine(capsys):
@@ -123,37 +90,6 @@ def test_on_a_gpu_whose_xla_works_a_step_is_compiled(monkeypatch, caplog):
     assert not caplog.records
 
 
-def test_the_small_loss_of_no_knowledge_is_the_log_of_the_vocabulary():
-    weights = {
-        "embedding": np.zeros((64, 32), "float32"),
-        "kernel": np.ones((32, 32), "float32"),
-        "scale": np.ones(32, "float32"),
-    }
-    ids = np.zeros((2, 3), "int32")
-    loss = runtime.small_loss(weights, ids, ids)
-    np.testing.assert_allclose(loss, np.log(64), rtol=1e-6)
-
-
-def test_the_small_step_returns_the_slope_of_its_loss(monkeypatch):
-    gradients, draw = runtime.small_step("CPU:0")
-    # The same step once more, which now returns what it is given.
-    monkeypatch.setattr(runtime, "gradient_and_draw", lambda *given: given)
-    weights, token_ids, labels, _ = runtime.small_step("CPU:0")
-    for name, gradient in gradients.items():
-        step = 1e-2 * gradient / np.linalg.norm(gradient)
-        up, down = (
-            runtime.small_loss(
-                {**weights, name: weights[name] + sign * step},
-                token_ids,
-                labels,
-            )
-            for sign in (1, -1)
-        )
-        slope = (float(up) - float(down)) / 2e-2
-        np.testing.assert_allclose(slope, np.linalg.norm(gradient), rtol=1e-2)
-    assert draw.shape == (16,)
-
-
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
@@ -168,19 +104,11 @@ def test_bfloat16_of_a_processor_is_read_from_its_flags(
     monkeypatch, flags, expected
 ):
     cpuinfo = f"processor\t: 0\nmodel name\t: A CPU\n{flags}\nbugs\t\t:\n"
-    assert runtime.processor_has_bfloat16(cpuinfo) is expected
+    assert probes.processor_has_bfloat16(cpuinfo) is expected
     monkeypatch.setattr(runtime, "training_device", lambda: "CPU:0")
     monkeypatch.setattr(runtime, "read_cpuinfo", lambda: cpuinfo)
     chosen = "mixed_bfloat16" if expected else "float32"
     assert kd.choose_precision() == chosen
-
-
-def test_without_a_cpuinfo_the_processor_has_no_bfloat16(monkeypatch):
-    def no_such_file(*_):
-        raise FileNotFoundError
-
-    monkeypatch.setattr(pathlib.Path, "read_text", no_such_file)
-    assert runtime.read_cpuinfo() == ""
 
 
 @pytest.mark.parametrize(
@@ -216,23 +144,6 @@ def test_other_backends_do_not_train(monkeypatch):
 
 
 @pytest.fixture
-def fresh_probes():
-    """Forgets what the probes found, before the test and after it."""
-    cached = (
-        runtime.xla_available,
-        runtime.gradient_matches_cpu,
-        runtime.draws_follow_seed,
-        runtime.gpu_has_bfloat16,
-        runtime.say,
-    )
-    for function in cached:
-        function.cache_clear()
-    yield
-    for function in cached:
-        function.cache_clear()
-
-
-@pytest.fixture
 def metal(monkeypatch, fresh_probes):
     """A Mac with Apple's GPU, whose work this machine's CPU really does."""
 
@@ -247,17 +158,6 @@ def metal(monkeypatch, fresh_probes):
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
     monkeypatch.setattr(tf.config, "list_logical_devices", {"GPU": [1]}.get)
     monkeypatch.setattr(tf.config, "list_physical_devices", {"GPU": [1]}.get)
-
-
-def spoil_the_gpu(monkeypatch, spoil):
-    """Lets `spoil` change the gradients and the draw that GPU:0 returns."""
-    small_step = runtime.small_step
-
-    def spoiled(device, *args, **kwargs):
-        outcome = small_step(device, *args, **kwargs)
-        return spoil(*outcome) if device == "GPU:0" else outcome
-
-    monkeypatch.setattr(runtime, "small_step", spoiled)
 
 
 def test_metal_runs_a_plain_graph_in_float32_and_says_why(
@@ -304,13 +204,13 @@ def test_a_gpu_whose_xla_is_broken_runs_a_plain_graph(
     ("factor", "distance"), [(2.0, "1"), (1.01, "0.01"), (np.nan, "nan")]
 )
 def test_a_wrong_gradient_is_found_and_said_aloud(
-    metal, monkeypatch, caplog, capsys, factor, distance
+    metal, caplog, capsys, factor, distance, spoil_the_gpu
 ):
     def spoil(gradients, draw):
         return {**gradients, "kernel": factor * gradients["kernel"]}, draw
 
-    spoil_the_gpu(monkeypatch, spoil)
-    right, reason = runtime.gradient_matches_cpu("GPU:0")
+    spoil_the_gpu(spoil)
+    right, reason = probes.gradient_matches_cpu("GPU:0")
     assert not right
     assert f"gradient of the `kernel` is {distance} times" in reason
     assert kd.choose_jit_compile() is False
@@ -321,29 +221,12 @@ def test_a_wrong_gradient_is_found_and_said_aloud(
     assert "set_visible_devices" in facts["advice"]
 
 
-def test_rounding_is_no_wrong_gradient(monkeypatch, fresh_probes):
-    def spoil(gradients, draw):
-        return {k: np.float32(1.0005) * g for k, g in gradients.items()}, draw
-
-    spoil_the_gpu(monkeypatch, spoil)
-    right, distance = runtime.gradient_matches_cpu("GPU:0")
-    assert right
-    assert distance == pytest.approx(5e-4, rel=1e-2)
-
-
-def test_draws_that_ignore_their_seed_are_found(metal, monkeypatch, caplog):
-    spoil_the_gpu(monkeypatch, lambda gradients, draw: (gradients, 0 * draw))
+def test_draws_that_ignore_their_seed_are_found(metal, caplog, spoil_the_gpu):
+    spoil_the_gpu(lambda gradients, draw: (gradients, 0 * draw))
     expected = (False, "two seeds give the same random draw")
-    assert runtime.draws_follow_seed("GPU:0") == expected
+    assert probes.draws_follow_seed("GPU:0") == expected
     kd.choose_jit_compile()
     assert "two seeds give the same random draw" in caplog.text
-
-
-def test_draws_that_cannot_be_repeated_are_found(fresh_probes, monkeypatch):
-    rng = np.random.default_rng(0)
-    spoil_the_gpu(monkeypatch, lambda _, draw: ({}, rng.random(16)))
-    expected = (False, "one seed gives two random draws")
-    assert runtime.draws_follow_seed("GPU:0") == expected
 
 
 def test_the_doctor_survives_probes_that_raise(
@@ -352,7 +235,7 @@ def test_the_doctor_survives_probes_that_raise(
     def broken(*_, **__):
         raise MemoryError("[/red] out of [memory]\nand a long trace")
 
-    monkeypatch.setattr(runtime, "small_step", broken)
+    monkeypatch.setattr(probes, "small_step", broken)
     monkeypatch.setattr(runtime, "training_device", lambda: "GPU:0")
     facts = kd.doctor()
     assert facts["XLA"] == "not available: [/red] out of [memory]"

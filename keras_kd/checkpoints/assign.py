@@ -1,7 +1,7 @@
 """An array into a variable, without copies of a whole vocabulary between."""
 
 import keras
-from keras_kd.runtime import import_tensorflow
+from keras_kd.quiet import import_tensorflow
 
 LARGE = 2**22  # bytes
 ALIGNMENT = 64  # bytes, as TensorFlow wants its own memory to be

@@ -7,7 +7,7 @@ from keras_kd.checkpoints.checkpoint import Checkpoint, Tensor
 from keras_kd.checkpoints.hugging_face_names import read_config, their_names
 from keras_kd.checkpoints.tensor_files import read_json
 from keras_kd.models import BertBackbone, BertMaskedLM
-from keras_kd.runtime import import_tensorflow
+from keras_kd.quiet import import_tensorflow
 
 CONFIG = "bert_config.json"
 # The optimizer's, and the next-sentence head.

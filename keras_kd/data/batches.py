@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from keras_kd.data.last_calls import last_calls
 from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs
-from keras_kd.runtime import import_tensorflow
+from keras_kd.quiet import import_tensorflow
 
 
 def masked_lm_batches(

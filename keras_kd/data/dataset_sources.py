@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 from keras_kd.data.text_files import SNIFF_LINES, group_lines, is_title
-from keras_kd.runtime import import_tensorflow
+from keras_kd.quiet import import_tensorflow
 
 NAMED = re.compile(r"(?P<kind>hf|tfds):(?P<name>[^:]+)(:(?P<split>.+))?")
 SAVED = ("dataset_info.json", "dataset_dict.json")

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from keras_kd.data.labeled_texts import label_ids
 from keras_kd.data.last_calls import last_calls
-from keras_kd.runtime import import_tensorflow
+from keras_kd.quiet import import_tensorflow
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
 MULTIPLE = 8  # of which widths are, so that XLA compiles few programs

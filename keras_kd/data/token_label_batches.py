@@ -8,7 +8,7 @@ from keras_kd.data.labeled_batches import (
     encoded_batches,
     input_arrays,
 )
-from keras_kd.runtime import import_tensorflow
+from keras_kd.quiet import import_tensorflow
 
 
 def token_label_batches(

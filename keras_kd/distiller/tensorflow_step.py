@@ -2,7 +2,8 @@
 
 import keras
 import tensorflow as tf
-from keras_kd.runtime import training_device, xla_available
+from keras_kd.probes import xla_available
+from keras_kd.runtime import training_device
 
 
 class TensorFlowStep:

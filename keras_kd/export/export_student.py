@@ -12,7 +12,7 @@ from keras_kd.export.openvino_model import write_openvino
 from keras_kd.export.saved_model import write_saved_model
 from keras_kd.extras import import_extra
 from keras_kd.models import BertBackbone
-from keras_kd.runtime import import_tensorflow
+from keras_kd.quiet import import_tensorflow
 from keras_kd.whole_folder import whole_folder
 
 # What each format writes.

@@ -13,7 +13,7 @@ from keras_kd.export.serving import (
     serving_model,
 )
 from keras_kd.extras import import_extra
-from keras_kd.runtime import import_tensorflow
+from keras_kd.quiet import import_tensorflow
 
 POSITIONS = 4
 TEXTS = 100  # of held-out text, that an int8 file is checked on

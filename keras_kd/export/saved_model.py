@@ -9,7 +9,7 @@ from keras_kd.export.serving import (
     sample_inputs,
     serving_model,
 )
-from keras_kd.runtime import import_tensorflow
+from keras_kd.quiet import import_tensorflow
 
 
 def write_saved_model(student, tokenizer, path, depths=()):
