@@ -283,8 +283,9 @@ def measure_group(config, size_name, rows, group):
     with contextlib.ExitStack() as stack:
         processes = {}
         for name in names:
-            arguments = worker_arguments(name, names, size, rows, config.seed)
-            arguments["device"] = device
+            arguments = worker_arguments(
+                name, names, device, size, rows, config.seed
+            )
             process = Process(arguments, CANDIDATES[name].environment)
             processes[name] = stack.enter_context(process)
         for name, process in processes.items():  # once all are warm
@@ -315,20 +316,21 @@ def measure_group(config, size_name, rows, group):
     }
 
 
-def worker_arguments(name, names, size, rows, seed):
+def worker_arguments(name, names, device, size, rows, seed):
     """What `step_worker.serve` is called with."""
     candidate = CANDIDATES[name]
     if name == "peak":
-        device = CANDIDATES[names[1]].device
         products = step_products(size, size.rows(rows), device)
         return {
             "maker": "peak" if device == "cpu" else "torch_peak",
+            "device": device,
             "products": sorted({(p.name, p.shape) for p in products}),
             "precisions": sorted({CANDIDATES[n].precision for n in names}),
             "seed": seed,
         }
     return {
         "maker": candidate.maker,
+        "device": device,
         "size": dataclasses.asdict(size),
         "rows": rows,
         "precision": candidate.precision,

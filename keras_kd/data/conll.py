@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 from keras_kd.data.dataset_sources import (
-    class_names,
     names_dataset,
+    names_of_ids,
     read_rows,
 )
 from keras_kd.data.labeled_texts import read_json_rows
@@ -67,7 +67,7 @@ def read_tagged_words(source, word=0, tag=-1, tag_names=None):
     if names_dataset(source):
         features, rows = read_rows(source)
         key = _tags_key(features)
-        names = class_names(features.get(key)) or tag_names
+        names = names_of_ids(features.get(key)) or tag_names
         found = _json_sentences(rows, tag is not None, names)
     else:
         found = _sentences_of_file(pathlib.Path(source), word, tag, tag_names)

@@ -66,7 +66,7 @@ def read_rows(source):
     )
 
 
-def class_names(feature):
+def names_of_ids(feature):
     """Names of a column's ids, or of those in its lists; None without such."""
     return getattr(getattr(feature, "feature", feature), "names", None)
 

@@ -7,8 +7,8 @@ import pathlib
 
 import numpy as np
 from keras_kd.data.dataset_sources import (
-    class_names,
     names_dataset,
+    names_of_ids,
     read_rows,
 )
 from keras_kd.data.text_files import read_json_lines, read_lines
@@ -211,7 +211,7 @@ def read_json_rows(path):
 
 def _dataset_rows(source, columns):
     features, rows = read_rows(source)
-    names = class_names(features.get(columns.label))
+    names = names_of_ids(features.get(columns.label))
     for place, row in rows:
         label = row.get(columns.label)
         if names and isinstance(label, int) and label >= 0:

@@ -119,8 +119,8 @@ def _row_question(place, row):
         "answers": [{"text": t, "answer_start": s} for t, s in pairs],
         "is_impossible": not texts,
     }
-    title = _field(row, "title", str, place) if "title" in row else ""
-    return _question(question, _text(row, "context", place), title, place)
+    context, title = _text(row, "context", place), _title(row, place)
+    return _question(question, context, title, place)
 
 
 def _load(path):
@@ -144,9 +144,7 @@ def _load(path):
 
 def _article(article, place):
     """Yields the questions of an article."""
-    title = ""
-    if isinstance(article, dict) and "title" in article:
-        title = _field(article, "title", str, place)
+    title = _title(article, place)
     paragraphs = _field(article, "paragraphs", list, place)
     for number, paragraph in enumerate(paragraphs):
         where = f"{place}, paragraph {number}"
@@ -155,6 +153,13 @@ def _article(article, place):
             yield _question(
                 question, context, title, f"{where}, question {index}"
             )
+
+
+def _title(fields, place):
+    """What it is titled; "" where it does not say."""
+    if isinstance(fields, dict) and "title" in fields:
+        return _field(fields, "title", str, place)
+    return ""
 
 
 def _question(question, context, title, place):
