@@ -62,6 +62,14 @@ class AdamW(keras.optimizers.AdamW):
         scale += norm - norm  # what is not finite makes all NaN, as in Keras
         return [g * tf.cast(scale, g.dtype) for g in grads]
 
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        # On one device there is nothing to add up, but Keras would register a
+        # function that holds the step's graph, and with it all weights, until
+        # the program ends: one for each model that is fitted.
+        if self.has_kernel():
+            return grads_and_vars
+        return super()._all_reduce_sum_gradients(grads_and_vars)
+
     def _apply_weight_decay(self, variables):
         if self.weight_decay:  # not the two passes for a decay of 0
             super()._apply_weight_decay(variables)

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import keras_kd as kd
 import keras
 import numpy as np
@@ -153,6 +156,26 @@ def test_under_a_strategy_it_is_keras_update():
     expected, _ = trained(keras.optimizers.AdamW(0.05, weight_decay=0.0))
     for a, b in zip(values(variables), expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+@pytest.mark.tensorflow
+def test_a_compiled_update_goes_with_its_function():
+    import tensorflow as tf
+
+    def trace():
+        variables = make_variables()
+        optimizer = kd.AdamW(0.05, global_clipnorm=1.0)
+        optimizer.build(variables)
+
+        @tf.function
+        def update(*gradients):
+            optimizer.apply(gradients, variables)
+
+        return weakref.ref(update.get_concrete_function(*gradients(1)[0]).graph)
+
+    graph = trace()
+    gc.collect()
+    assert graph() is None  # else it would hold the weights
 
 
 def test_one_infinite_gradient_shows_in_all_weights():
