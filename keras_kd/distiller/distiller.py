@@ -183,6 +183,7 @@ class Distiller(BackendStep, keras.Model):
                 student,
                 compile_rows=self.compile_part(),
                 loop=self.loop,
+                enclose=self.enclose(),
             )
             values = dict(zip(in_pass, found, strict=True))
         for name, term in self.loss_terms.items():

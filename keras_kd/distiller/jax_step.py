@@ -96,6 +96,10 @@ class JaxStep:
         """Nothing: JAX compiles the step as a whole."""
         return None
 
+    def enclose(self):
+        """Nothing: JAX keeps nothing of a step."""
+        return None
+
     loop = staticmethod(keras.ops.fori_loop)
 
     def variables_as(self, state):

@@ -78,6 +78,16 @@ class TensorFlowStep:
             function, jit_compile=True, autograph=False
         )
 
+    def enclose(self):
+        """A graph of its own for a part with a gradient of its own.
+
+        TensorFlow keeps the graph in which such a gradient was defined until
+        the program ends. That of the step would keep all weights with it.
+        """
+        if tf.executing_eagerly():
+            return None
+        return lambda function: tf.function(function, autograph=False)
+
     @staticmethod
     def loop(lower, upper, body, values):
         """`keras.ops.fori_loop`, its turns one by one.

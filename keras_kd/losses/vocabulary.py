@@ -82,6 +82,7 @@ def vocabulary_pass(
     chunk_rows=None,
     compile_rows=None,
     loop=ops.fori_loop,
+    enclose=None,
 ):
     """All vocabulary terms of a batch, and their weighted sum.
 
@@ -96,6 +97,8 @@ def vocabulary_pass(
         compile_rows: Function that takes and returns a function, such as a
             compiler, for what is done between a chunk's matmuls.
         loop: Function, as `keras.ops.fori_loop`, that goes through the chunks.
+        enclose: Function that takes and returns a function, for the pass as a
+            whole: it is called with all the tensors that it needs.
 
     Returns:
         Pair: the sum of factor · term, differentiable by the student; and the
@@ -107,8 +110,8 @@ def vocabulary_pass(
     masked = ops.cast(ops.reshape(masked, (-1,)) > 0, "int32")
     weighted = ops.cast(ops.any(weights > 0, axis=-1), "int32")
     order = ops.argsort(-masked - weighted)  # masked first, weightless last
-    phases = _phases(terms, batch)
-    order = order[: sum(rows for rows, _ in phases)]
+    numbers, indices = zip(*_phases(terms, batch), strict=True)
+    order = order[: sum(numbers)]
 
     def gather(outputs):
         states = outputs["hidden_states"][-1]
@@ -118,17 +121,24 @@ def vocabulary_pass(
 
     sums = ops.sum(weights, axis=0)
     factors = ops.stack([ops.cast(factor, "float32") for factor in factors])
-    total, losses = chunked_pass(
-        terms,
-        phases,
+
+    def go_through(rows, *tensors):
+        return chunked_pass(
+            terms,
+            list(zip(rows, indices, strict=True)),
+            *tensors,
+            compile_rows or (lambda function: function),
+            loop,
+            chunk_rows,
+        )
+
+    total, losses = (enclose or (lambda function: function))(go_through)(
+        numbers,
         tuple(ops.stop_gradient(part) for part in gather(teacher)),
         gather(student),
         ops.take(ops.reshape(ids, (-1,)), order, axis=0),
         ops.take(weights, order, axis=0),
         ops.divide_no_nan(factors, sums),
-        compile_rows or (lambda function: function),
-        loop,
-        chunk_rows,
     )
     losses = ops.divide_no_nan(losses, sums)
     return total, [losses[index] for index in range(len(terms))]

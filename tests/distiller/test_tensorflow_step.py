@@ -1,4 +1,6 @@
+import gc
 import itertools
+import weakref
 
 import keras_kd as kd
 import keras
@@ -27,6 +29,25 @@ def test_the_teacher_runs_once_a_step_in_inference_mode(
     calls.clear()
     distiller.fit(batches, verbose=0)
     assert calls == [False] * 3
+
+
+@pytest.mark.tensorflow
+def test_a_compiled_step_goes_with_its_distiller(tiny_config, store, tokenizer):
+    import tensorflow as tf
+
+    def fit():
+        teacher = kd.BertMaskedLM(tiny_config, seed=0)
+        student = kd.BertMaskedLM(tiny_config, seed=1)
+        distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
+        distiller.compile(kd.AdamW(1e-3, global_clipnorm=1.0), jit_compile=JIT)
+        batch = next(iter(kd.masked_lm_batches(store, tokenizer, 8)))
+        step = tf.function(lambda *batch: distiller.train_step(batch))
+        step(*batch)
+        return weakref.ref(step.get_concrete_function(*batch).graph)
+
+    graph = fit()
+    gc.collect()
+    assert graph() is None  # else it would hold the weights of both
 
 
 @pytest.mark.slow
