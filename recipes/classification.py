@@ -1,16 +1,17 @@
 """Texts with a class or a number, from files to scores. Not a recipe.
 
 From a frozen `Config`'s fields: task, data, train, validation, unlabeled, text,
-pair, label, regression, hold_out, train_rows, max_length, batch_size, seed,
-jit_compile.
+pair, label, regression, hold_out, hold_out_whole, train_rows, max_length,
+batch_size, seed, jit_compile.
 """
 
 import dataclasses
 import sys
 
 import keras_kd as kd
+from splits import draw, hold_out, hold_out_whole
 
-from finetuning import PARTS, check_unlabeled, draw, hold_out, run_results
+from finetuning import PARTS, check_unlabeled, run_results
 from run_folder import jit_compile
 
 
@@ -54,7 +55,8 @@ def read_task(config):
             kd.check_classes(train, names)
         if config.train_rows:
             train = draw(train, config.train_rows, config.seed)
-        train, choosing = hold_out(train, config.hold_out)
+        split = hold_out_whole if config.hold_out_whole else hold_out
+        train, choosing = split(train, config.hold_out)
         unlabeled = []
         if config.unlabeled:
             columns = kd.TaskColumns(config.text, config.pair, label=None)

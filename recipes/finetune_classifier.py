@@ -59,6 +59,8 @@ class Config:
         run: Run folder to write.
         overwrite: Replace a run that is there.
         hold_out: Share of the training texts that choose the epoch.
+        hold_out_whole: Of texts that no other contains, their parts left out:
+            where rows are parts of one another, as SST-2's.
         train_rows: Take so many training texts alone, drawn by the seed.
         max_length: Tokens of a text, or a pair.
         epochs: Times to go through the training texts, at most.
@@ -93,6 +95,7 @@ class Config:
     run: str = "saved_models/task"
     overwrite: bool = False
     hold_out: float = 0.05
+    hold_out_whole: bool = False
     train_rows: int | None = None
     max_length: int = 128
     epochs: int = 3

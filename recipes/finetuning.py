@@ -9,13 +9,11 @@ import sys
 
 import keras_kd as kd
 import keras
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from run_folder import find_model, jit_compile, make_optimizer
 
-SPLIT_SEED = 0  # the same texts choose for all runs
 PARTS = ("train", "hold_out", "validation", "unlabeled")
 
 
@@ -105,45 +103,6 @@ def cut(model, plan, num_layers, seed):
         return kd.extract_student(model, plan, num_layers, seed=seed)
     except ValueError as error:
         sys.exit(f"`--plan` and `--num-layers`: {error}")
-
-
-def hold_out(texts, share, groups=None, seed=SPLIT_SEED):
-    """Training texts and those that choose: rate, epoch, layers.
-
-    Args:
-        texts: List.
-        share: Float in (0, 1), of those that choose.
-        groups: List, what each text belongs to: one side has all texts of a
-            group; or None, each text is one of its own.
-        seed: Int.
-
-    Returns:
-        Pair of lists, each in the order of `texts`.
-    """
-    random = np.random.default_rng(seed)
-    if groups is None:
-        chosen = random.random(len(texts)) < share
-    else:
-        names = random.permutation(list(dict.fromkeys(groups)))
-        drawn = set(names[: max(1, round(share * len(names)))])
-        chosen = np.array([name in drawn for name in groups])
-    if not 0 < chosen.sum() < len(texts):
-        sys.exit(
-            "`--hold-out` must leave texts on both sides. "
-            f"Received: {share} of {len(texts)} texts"
-        )
-    pairs = list(zip(texts, chosen, strict=True))
-    return [t for t, c in pairs if not c], [t for t, c in pairs if c]
-
-
-def draw(texts, number, seed):
-    """So many texts, drawn by a seed, in their order."""
-    if not 1 <= number <= len(texts):
-        sys.exit(
-            f"`--train-rows` must be from 1 to {len(texts)}. Received: {number}"
-        )
-    rows = np.random.default_rng(seed).permutation(len(texts))[:number]
-    return [texts[row] for row in sorted(rows)]
 
 
 def check_unlabeled(config):

@@ -9,8 +9,9 @@ import dataclasses
 import sys
 
 import keras_kd as kd
+from splits import draw, hold_out
 
-from finetuning import draw, hold_out, run_results
+from finetuning import run_results
 from run_folder import write_json
 
 ENOUGH = 20  # articles, to part the questions by them

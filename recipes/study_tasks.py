@@ -52,6 +52,8 @@ class Config:
         tuning_rows: Training texts that those have.
         rates: Learning rates to choose among.
         hold_out: Share of the training texts that choose.
+        hold_out_whole: Of texts that no other contains, their parts left out:
+            where rows are parts of one another, as SST-2's.
         train_rows: Take so many training texts alone.
         max_length: Tokens of a text, or a pair.
         epochs: Times to go through the training texts, at most.
@@ -84,6 +86,7 @@ class Config:
     tuning_rows: int = 10_000
     rates: tuple[float, ...] = (5e-5, 1e-4, 2e-4)
     hold_out: float = 0.03
+    hold_out_whole: bool = False
     train_rows: int | None = None
     max_length: int = 128
     epochs: int = 2

@@ -10,9 +10,10 @@ import itertools
 import keras_kd as kd
 import keras
 from rich.console import Console
+from splits import draw
 
 from classification import make_batches, score
-from finetuning import cut, draw, fit_and_choose, make_trainer
+from finetuning import cut, fit_and_choose, make_trainer
 from run_folder import save_model
 from study_tables import Table
 

@@ -8,14 +8,9 @@ import dataclasses
 import sys
 
 import keras_kd as kd
+from splits import draw, hold_out
 
-from finetuning import (
-    PARTS,
-    check_unlabeled,
-    draw,
-    hold_out,
-    run_results,
-)
+from finetuning import PARTS, check_unlabeled, run_results
 
 
 @dataclasses.dataclass(frozen=True)

@@ -116,6 +116,20 @@ def test_nothing_trains_on_bad_data(config, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_whole_texts_are_held_out_where_asked_for(config, tmp_path):
+    path = tmp_path / "parts.tsv"
+    parts = [f"part {n}" for n in range(40)]
+    rows = [f"{row}\tnice" for n in parts for row in (n, f"all of {n}")]
+    path.write_text("\n".join(["text\tlabel", *rows, "none\tbad"]) + "\n")
+    config = dataclasses.replace(config, train=str(path), hold_out_whole=True)
+    task = finetune_classifier.read_task(config)
+    chosen = {text.text for text in task.hold_out} - {"none"}
+    assert 2 < len(chosen) and all(text.startswith("all of") for text in chosen)
+    gone = chosen | {text.removeprefix("all of ") for text in chosen}
+    trained = {text.text for text in task.train} - {"none"}
+    assert trained == {*parts, *(f"all of {n}" for n in parts)} - gone
+
+
 def test_unlabelled_texts_need_a_teacher(config, reviews):
     with pytest.raises(SystemExit, match="`--unlabeled` needs --teacher"):
         main(dataclasses.replace(config, unlabeled=str(reviews / "more.tsv")))
