@@ -1,5 +1,9 @@
 """The student as an ONNX file, checked in ONNX Runtime."""
 
+import contextlib
+import gc
+import threading
+
 from keras_kd.export.serving import (
     check_outputs,
     sample_inputs,
@@ -25,7 +29,10 @@ def write_onnx(student, path):
     onnxruntime = import_extra("onnxruntime", "onnx")
     model = serving_model(student)
     model(sample_inputs(student))  # Keras exports what was called
-    model.export(str(path), format="onnx", verbose=False, opset_version=OPSET)
+    with collected_often():
+        model.export(
+            str(path), format="onnx", verbose=False, opset_version=OPSET
+        )
     session = onnxruntime.InferenceSession(
         str(path), providers=["CPUExecutionProvider"]
     )
@@ -34,3 +41,27 @@ def write_onnx(student, path):
         names = [output.name for output in session.get_outputs()]
         received = dict(zip(names, session.run(None, inputs), strict=True))
         check_outputs(model, inputs, received, "The ONNX file")
+
+
+@contextlib.contextmanager
+def collected_often(seconds=0.2):
+    """What is garbage is collected while this goes on, and at its end.
+
+    tf2onnx copies the graph with all weights for each of some twenty passes.
+    The copies refer to themselves, and Python, which counts objects and not
+    their bytes, would leave them: fifty times the weights.
+    """
+    ended = threading.Event()
+
+    def collect():
+        while not ended.wait(seconds):
+            gc.collect()
+
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        gc.collect()

@@ -1,5 +1,8 @@
 """With the extra `onnx`: written, run and compared."""
 
+import time
+import weakref
+
 import pytest
 from keras_kd.export import onnx_file
 from keras_kd.export.onnx_file import write_onnx
@@ -45,3 +48,16 @@ def test_one_that_differs_is_refused(any_student, tmp_path, monkeypatch):
     )
     with pytest.raises(RuntimeError, match="must give Keras's"):
         write_onnx(any_student, tmp_path / "model.onnx")
+
+
+def test_garbage_is_collected_while_it_goes_on():
+    class Copy:
+        def __init__(self):
+            self.itself = self
+
+    with onnx_file.collected_often(seconds=0.01):
+        copy = weakref.ref(Copy())
+        end = time.monotonic() + 10
+        while copy() is not None and time.monotonic() < end:
+            time.sleep(0.01)
+        assert copy() is None
