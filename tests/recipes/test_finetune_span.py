@@ -9,8 +9,8 @@ import finetune_span
 import keras
 import numpy as np
 import pytest
+from splits import hold_out
 
-from finetuning import hold_out
 from span_extraction import groups_of, read_questions
 
 FILLERS = "sea hill cat dog mat old blue ran sat".split()
