@@ -66,7 +66,7 @@ def downstream(results):
     yield Table(
         "Baselines on the same rows",
         ("task", "seed", "baseline", "score"),
-        tuple(
+        _once(
             (
                 task["task"],
                 str(task["seed"]),
@@ -80,9 +80,14 @@ def downstream(results):
     yield Table(
         "Rows",
         ("task", "seed", "part", "rows"),
-        tuple(
+        _once(
             (task["task"], str(task["seed"]), part, f"{rows:,}")
             for task in tasks
             for part, rows in task["rows"].items()
         ),
     )
+
+
+def _once(rows):
+    """Rows as a tuple; what several models share stands there once."""
+    return tuple(dict.fromkeys(rows))

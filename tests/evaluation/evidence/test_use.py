@@ -25,3 +25,7 @@ def test_tasks_stand_beside_their_baselines(results, task):
     assert scores.rows == (row,)
     assert ("SST-2", "0", "majority class", "0.510") in baselines.rows
     assert ("SST-2", "0", "train", "67,349") in rows.rows
+    results["tasks"] = [task, {**task, "model": {**task["model"], "name": "b"}}]
+    scores, twice, rows_twice = downstream(complete(results))
+    assert len(scores.rows) == 2
+    assert (twice.rows, rows_twice.rows) == (baselines.rows, rows.rows)
