@@ -9,10 +9,10 @@ import dataclasses
 import sys
 
 import keras_kd as kd
-from splits import draw, hold_out, hold_out_whole
 
 from finetuning import PARTS, check_unlabeled, run_results
 from run_folder import jit_compile
+from splits import draw, hold_out, hold_out_whole
 
 
 @dataclasses.dataclass(frozen=True)

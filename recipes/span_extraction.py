@@ -9,10 +9,10 @@ import dataclasses
 import sys
 
 import keras_kd as kd
-from splits import draw, hold_out
 
 from finetuning import run_results
 from run_folder import write_json
+from splits import draw, hold_out
 
 ENOUGH = 20  # articles, to part the questions by them
 SMOKE_QUESTIONS = 32

@@ -10,11 +10,11 @@ import itertools
 import keras_kd as kd
 import keras
 from rich.console import Console
-from splits import draw
 
 from classification import make_batches, score
 from finetuning import cut, fit_and_choose, make_trainer
 from run_folder import save_model
+from splits import draw
 from study_tables import Table
 
 ROW = (

@@ -8,9 +8,9 @@ import dataclasses
 import sys
 
 import keras_kd as kd
-from splits import draw, hold_out
 
 from finetuning import PARTS, check_unlabeled, run_results
+from splits import draw, hold_out
 
 
 @dataclasses.dataclass(frozen=True)

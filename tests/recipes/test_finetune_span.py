@@ -9,9 +9,9 @@ import finetune_span
 import keras
 import numpy as np
 import pytest
-from splits import hold_out
 
 from span_extraction import groups_of, read_questions
+from splits import hold_out
 
 FILLERS = "sea hill cat dog mat old blue ran sat".split()
 NAMES = "anna bela cora dora emma".split()

@@ -1,5 +1,6 @@
 import keras_kd as kd
 import pytest
+
 from splits import hold_out, hold_out_whole
 
 
