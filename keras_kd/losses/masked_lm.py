@@ -2,7 +2,7 @@
 
 import keras
 from keras import ops
-from keras_kd.losses.row_sums import log_softmax, row_sum
+from keras_kd.losses.row_sums import exponentials
 from keras_kd.losses.vocabulary import VocabularyTerm
 
 
@@ -16,8 +16,9 @@ class MaskedLMTerm(VocabularyTerm):
     """
 
     def compare(self, teacher_logits, student_logits, ids):
-        log_q = log_softmax(student_logits)
-        ids = ops.cast(ids, "int32")
-        hidden = ops.arange(log_q.shape[-1], dtype="int32") == ids[:, None]
-        hidden = ops.cast(hidden, log_q.dtype)
-        return -row_sum(hidden * log_q), ops.exp(log_q) - hidden
+        shifted, of_q, sum_q = exponentials(student_logits)
+        ids = ops.cast(ids, "int32")[:, None]
+        loss = ops.log(sum_q) - ops.take_along_axis(shifted, ids, axis=-1)
+        hidden = ops.arange(shifted.shape[-1], dtype="int32") == ids
+        by_logits = of_q * (1.0 / sum_q) - ops.cast(hidden, of_q.dtype)
+        return loss[:, 0], by_logits

@@ -6,7 +6,7 @@ time, inside the pass over the vocabulary.
 
 import keras
 from keras import ops
-from keras_kd.losses.row_sums import log_softmax, row_sum
+from keras_kd.losses.row_sums import exponentials, row_sum
 from keras_kd.losses.vocabulary import VocabularyTerm, masked_rows
 
 
@@ -59,13 +59,23 @@ def kl_and_gradient(teacher_logits, student_logits, temperature):
         Pair: KL, (...), and temperature · (student's - teacher's
         probabilities), (..., V).
     """
-    log_p = log_softmax(teacher_logits / temperature)
-    log_q = log_softmax(student_logits / temperature)
-    p, q = ops.exp(log_p), ops.exp(log_q)
+    scale = 1.0 / temperature
+    theirs, of_p, sum_p = exponentials(teacher_logits, scale)
+    ours, of_q, sum_q = exponentials(student_logits, scale)
+    # A row's number is divided by, and not each number of the row.
+    by_p, by_q = 1.0 / sum_p, 1.0 / sum_q
+    p, q = of_p * by_p, of_q * by_q
+    log_ratio = (theirs - ours) + log_quotient(by_p, by_q)
     # q - p sums to 0, up to the rounding that the first part has too, of the
     # other sign: near the teacher, that rounding would be all that is left.
-    kl = row_sum(p * (log_p - log_q) + (q - p)) * temperature**2
+    kl = row_sum(p * log_ratio + (q - p)) * temperature**2
     return kl, temperature * (q - p)
+
+
+def log_quotient(a, b):
+    """Logarithm of a / b, both > 0, to its last digits where they are near."""
+    size = ops.log1p(ops.abs(a - b) / ops.minimum(a, b))
+    return ops.where(a < b, -size, size)
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
