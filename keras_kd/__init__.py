@@ -91,7 +91,7 @@ from keras_kd.optimizers import (
     SkipNonFinite,
     distilbert_optimizer,
 )
-from keras_kd.distiller import Distiller, SelfDistiller
+from keras_kd.distiller import Distiller, RDrop, SelfDistiller
 from keras_kd.initialization import (
     COMPENSATIONS,
     PLANS,
@@ -233,6 +233,7 @@ __all__ = [
     "SkipNonFinite",
     "distilbert_optimizer",
     "Distiller",
+    "RDrop",
     "SelfDistiller",
     "COMPENSATIONS",
     "PLANS",
