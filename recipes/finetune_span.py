@@ -76,6 +76,8 @@ class Config:
         alpha_hidden: Weight of the teacher's hidden states.
         alpha_relation: Weight of the teacher's MiniLM relations.
         temperature: Of the soft targets.
+        r_drop: Without a teacher: weight of how far two passes with dropout are
+            apart, which takes twice as long; 0 for one pass.
         seed: Of the head, the order and dropout.
         loggers: What logs the run: csv, tensorboard, wandb, mlflow.
         precision: Keras's policy, such as mixed_bfloat16.
@@ -109,6 +111,7 @@ class Config:
     alpha_hidden: float = 0.0
     alpha_relation: float = 0.0
     temperature: float = 2.0
+    r_drop: float = 0.0
     seed: int = 0
     loggers: tuple[Literal[LOGGERS], ...] = DEFAULT_LOGGERS
     precision: str = "float32"

@@ -1,7 +1,7 @@
 """What the recipes of fine-tuning share. Not a recipe.
 
 From a frozen `Config`'s fields: encoder, teacher, plan, num_layers, epochs,
-batch_size, learning_rate, patience, alpha_*, temperature, precision.
+batch_size, learning_rate, patience, alpha_*, temperature, r_drop, precision.
 """
 
 import pathlib
@@ -44,6 +44,11 @@ def load_task_teacher(config, model_class):
     folder = config.teacher
     if not folder:
         return None, None
+    if config.r_drop:
+        sys.exit(
+            "`--r-drop` must be 0 with a teacher, whose soft targets it stands "
+            f"in for. Received: {config.r_drop} and {folder}"
+        )
     path = pathlib.Path(folder, "student.keras")
     if not path.exists():
         sys.exit(
@@ -125,6 +130,11 @@ def make_trainer(config, student, teacher, steps, **kind):
         **kind: Of `kd.task_losses`: `regression`, `per_token`.
     """
     trainer = student
+    if teacher is None and config.r_drop:
+        try:
+            trainer = kd.RDrop(student, config.r_drop)
+        except ValueError as error:
+            sys.exit(f"`--r-drop`: {error}")
     if teacher is not None:
         losses = kd.task_losses(
             alpha_ce=config.alpha_ce,

@@ -64,6 +64,8 @@ class Config:
         alpha_hidden: Weight of the teacher's hidden states.
         alpha_relation: Weight of the teacher's MiniLM relations.
         temperature: Of the soft targets.
+        r_drop: Without a teacher: weight of how far two passes with dropout are
+            apart, which takes twice as long; 0 for one pass.
         precision: Keras's policy, such as mixed_bfloat16.
         jit_compile: XLA; default: what suits this machine.
         smoke: A few texts, to see that everything runs.
@@ -97,6 +99,7 @@ class Config:
     alpha_hidden: float = 0.0
     alpha_relation: float = 0.0
     temperature: float = 2.0
+    r_drop: float = 0.0
     precision: str = "float32"
     jit_compile: bool | None = None
     smoke: bool = False
@@ -137,6 +140,7 @@ def main(config):
     runs.tune()
     for seed in config.seeds:
         runs.train_teacher(seed)
+    for seed in config.seeds:
         for student in students(config):
             runs.train_student(student, seed)
     return write_report(config, folder, task, runs)
@@ -148,6 +152,11 @@ def check(config):
         sys.exit(
             "`--seeds` must be two at least, and not --tuning-seed, which is "
             f"not reported. Received: {config.seeds}"
+        )
+    if not 0 <= config.r_drop < float("inf"):
+        sys.exit(
+            "`--r-drop` must be 0 or more, and finite. Received: "
+            f"{config.r_drop}"
         )
     if not config.depths or not config.plans or not config.rates:
         sys.exit("`--depths`, `--plans` and `--rates` must name one at least")

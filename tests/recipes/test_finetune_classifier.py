@@ -40,7 +40,7 @@ def test_a_plan_is_a_name_or_layers_be_they_one(monkeypatch, flags, plan):
 
 @pytest.mark.slow
 def test_a_task_is_learnt_distilled_and_served(config, reviews, tmp_path):
-    results = main(config)
+    results = main(dataclasses.replace(config, r_drop=1.0))
     assert results["scores"]["accuracy"] > 0.9
     assert results["baselines"]["majority class"]["accuracy"] == 0.5
     assert results["baselines"]["TF-IDF and a linear model"]["accuracy"] > 0.9
@@ -109,6 +109,8 @@ def test_nothing_trains_on_bad_data(config, tmp_path):
         ({"task": "IMDB"}, "`task` must be one of"),
         ({"encoder": str(tmp_path / "none")}, "`--encoder`:"),
         ({"teacher": str(tmp_path)}, "`--teacher` must be a run folder"),
+        ({"teacher": "run", "r_drop": 1.0}, "`--r-drop` must be 0 with a"),
+        ({"r_drop": -1.0}, "`--r-drop`: `weight` must be 0 or more"),
     ]
     for changes, message in cases:
         with pytest.raises(SystemExit, match=message):

@@ -105,7 +105,7 @@ def config_of(files, encoder, folder, **fields):
 @pytest.fixture(scope="module")
 def teacher_run(tmp_path_factory, files, encoder):
     folder = tmp_path_factory.mktemp("teacher") / "run"
-    config = config_of(files, encoder, folder)
+    config = config_of(files, encoder, folder, r_drop=0.5)
     return folder, finetune_span.main(config), config
 
 
@@ -162,6 +162,7 @@ def test_a_student_is_cut_from_its_teacher_and_learns_from_it(
     config = dataclasses.replace(
         config,
         teacher=str(teacher),
+        r_drop=0.0,
         num_layers=1,
         alpha_hidden=0.1,
         run=str(tmp_path / "run"),

@@ -64,6 +64,7 @@ def teacher_run(tmp_path_factory, files, encoder):
         epochs=12,
         batch_size=16,
         learning_rate=3e-3,
+        r_drop=0.5,
         jit_compile=False,
     )
     return folder, finetune_tokens.main(config), config
@@ -116,6 +117,7 @@ def test_a_student_is_cut_from_its_teacher_and_learns_from_it(
     config = dataclasses.replace(
         config,
         teacher=str(teacher),
+        r_drop=0.0,
         unlabeled=str(tmp_path / "more.conll"),
         num_layers=1,
         alpha_hidden=0.1,

@@ -24,6 +24,7 @@ def config(reviews, tmp_path):
         max_length=16,
         batch_size=16,
         epochs=2,
+        r_drop=0.5,
         jit_compile=False,
     )
 
@@ -102,6 +103,7 @@ def test_the_whole_table_is_made_and_gone_on_with(
         ({"seeds": (0,)}, "`--seeds` must be two at least"),
         ({"seeds": (0, 100)}, "not --tuning-seed"),
         ({"rates": ()}, "must name one at least"),
+        ({"r_drop": -1.0}, "`--r-drop` must be 0 or more"),
         ({"plans": ("best",)}, "`--plans` must be out of"),
     ],
 )
