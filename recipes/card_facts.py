@@ -1,7 +1,8 @@
 """What the evidence card says besides scores. Not a recipe.
 
-How a run was made, by its config.json; fine-tuned runs, by their
-metrics.json; hidden tokens by frequency, calibration, latency; the machine.
+How a run was made, by its config.json; fine-tuned runs, by their metrics.json
+or their study's report.json; hidden tokens by frequency, calibration, latency;
+the machine.
 """
 
 import functools
@@ -78,16 +79,78 @@ def start_of(config, recipe):
 # Fine-tuned runs.
 
 
-def read_task(folder):
-    """The metrics.json of a fine-tuned run; another shape ends the program."""
-    path = pathlib.Path(folder, "metrics.json")
+def read_tasks(folder):
+    """The metrics.json of a fine-tuned run; or the report.json of a study.
+
+    Of a study of tasks, every student that it reports is one. Another shape
+    ends the program.
+
+    Returns:
+        List of dict, as `kd.evidence_card` takes them.
+    """
+    of_study = pathlib.Path(folder, "report.json")
+    of_run = pathlib.Path(folder, "metrics.json")
+    path = of_study if of_study.exists() else of_run
     try:
-        task = json.loads(path.read_text("utf-8"))
+        found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         sys.exit(
             "`--tasks` must be run folders of a fine-tuning recipe, with "
-            f"metrics.json. Received: {path}: {error}"
+            "metrics.json, or of study_tasks.py, with report.json. "
+            f"Received: {path}: {error}"
         )
+    tasks = runs_of_study(found, path) if path == of_study else [found]
+    for task in tasks:
+        check_task(task, path)
+    if path == of_run:  # of one shape, they are told apart by their folders
+        [task] = tasks
+        task["model"]["name"] += f", {path.resolve().parent.name}"
+    return tasks
+
+
+def runs_of_study(found, path):
+    """Each student that a study of tasks reports, as a run's results.
+
+    The teacher is the baseline of its seed.
+
+    Args:
+        found: Dict, of report.json.
+        path: Of it.
+    """
+    metric = field_of(found, path, str, "metric")
+    seeds = field_of(found, path, list, "seeds")
+    teacher = field_of(found, path, list, "models", "teacher", "scores")
+    shared = field_of(found, path, dict, "baselines")
+    tasks = []
+    for name in found["models"]:
+        scores = field_of(found, path, list, "models", name, "scores")
+        if len(scores) != len(seeds):
+            sys.exit(
+                "`--tasks` must have a score of each seed. Received: "
+                f"{len(seeds)} and {len(scores)} as `models.{name}.scores` in "
+                f"{path}"
+            )
+        if name == "teacher":
+            continue
+        size = field_of(found, path, int, "models", name, "parameters")
+        for seed, score, theirs in zip(seeds, scores, teacher, strict=True):
+            baselines = {**shared, "teacher": theirs}
+            tasks.append(
+                {
+                    "task": found.get("task"),
+                    "metric": metric,
+                    "model": {"name": name, "parameters": size},
+                    "seed": seed,
+                    "scores": {metric: score},
+                    "baselines": {k: {metric: v} for k, v in baselines.items()},
+                    "rows": found.get("rows"),
+                }
+            )
+    return tasks
+
+
+def check_task(task, path):
+    """Ends the program where a run's results have another shape."""
     field_of(task, path, str, "task")
     metric = field_of(task, path, str, "metric")
     field_of(task, path, str, "model", "name")
@@ -98,9 +161,6 @@ def read_task(folder):
     field_of(task, path, int, "seed")
     for part in field_of(task, path, dict, "rows"):
         field_of(task, path, int, "rows", part)
-    # Runs of one shape are told apart by their folders.
-    name = f"{task['model']['name']}, {path.resolve().parent.name}"
-    return {**task, "model": {**task["model"], "name": name}}
 
 
 def field_of(task, path, kind, *keys):
@@ -114,7 +174,7 @@ def field_of(task, path, kind, *keys):
         names = " or ".join(k.__name__ for k in kinds)
         sys.exit(
             f"`--tasks` must have {names} as `{'.'.join(keys)}` of its "
-            f"metrics.json. Received: {value!r} in {path}"
+            f"{path.name}. Received: {value!r} in {path}"
         )
     return value
 

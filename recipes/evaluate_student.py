@@ -26,7 +26,7 @@ from card_facts import (
     held_out_facts,
     hidden_token_results,
     latencies,
-    read_task,
+    read_tasks,
     rounds_of,
     run_facts,
 )
@@ -42,7 +42,8 @@ class Config:
     Args:
         runs: Run folders with student.keras or teacher.keras.
         teacher: Run folder of the teacher to compare with.
-        tasks: Run folders of a fine-tuning recipe, with metrics.json.
+        tasks: Run folders of a fine-tuning recipe, with metrics.json, or of
+            study_tasks.py, with report.json.
         corpus: Text that the unigram baseline counts, as the buckets of
             frequency do.
         validation_corpus: Held-out files; default: 5 % of the corpus's
@@ -82,7 +83,7 @@ def main(config):
     folders = [*([config.teacher] if config.teacher else []), *config.runs]
     folders = list(dict.fromkeys(folders))  # the teacher may be a run too
     names = short_names(folders, taken=("unigram",))
-    tasks = [read_task(folder) for folder in config.tasks]
+    tasks = [task for folder in config.tasks for task in read_tasks(folder)]
     models = {folder: load_model(folder) for folder in folders}
     tokenizer = load_tokenizer(folders)
     curves = {names[folder]: learning_curve(folder) for folder in config.runs}

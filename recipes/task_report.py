@@ -25,12 +25,22 @@ def write_report(config, folder, task, runs):
     """
     metric = task.metrics[0]
     scores = reported_scores(config, runs)
+    costs = cost(config, runs)
+    sizes = {"teacher": costs["teacher"]["parameters"]}
+    for student in students(config):
+        sizes[student.name] = costs[depth_name(student.depth)]["parameters"]
     found = {
         "task": task.name,
         "metric": metric,
         "seeds": list(config.seeds),
+        "rows": {
+            "train": len(task.train),
+            "hold_out": len(task.hold_out),
+            "validation": len(task.validation),
+        },
         "models": {
             arm: {
+                "parameters": sizes[arm],
                 "scores": values,
                 "median": statistics.median(values),
                 "mean": statistics.fmean(values),
@@ -44,11 +54,11 @@ def write_report(config, folder, task, runs):
             name: values[metric] for name, values in baselines(task).items()
         },
         "differences": differences(config, scores),
-        "cost": cost(config, runs),
+        "cost": costs,
         "chosen": chosen(config, runs),
     }
     write_json(folder / "report.json", found)
-    text = words(config, task, found)
+    text = words(config, found)
     write_text(folder / "report.md", text)
     Console().print(Markdown(text))
     return found
@@ -103,7 +113,7 @@ def cost(config, runs):
     models = {"teacher": runs.teacher(seed)}
     for depth in config.depths:
         path = runs.path(Student(depth, "distilled").name, seed)
-        models[f"{depth} layers"] = keras.saving.load_model(path, compile=False)
+        models[depth_name(depth)] = keras.saving.load_model(path, compile=False)
     length = min(LENGTH, models["teacher"].config.max_sequence_length)
     timed = {}
     for texts in (1, TEXTS):
@@ -124,6 +134,11 @@ def cost(config, runs):
     }
 
 
+def depth_name(depth):
+    """What students of a depth are called where it is said what they cost."""
+    return f"{depth} layers"
+
+
 def caller(model, texts, length):
     """A function that classifies a batch of made-up texts, compiled."""
     logits = keras.Model(model.inputs, model.output["logits"])
@@ -140,16 +155,17 @@ def caller(model, texts, length):
     return lambda: logits.predict_on_batch(batch)
 
 
-def words(config, task, found):
+def words(config, found):
     """The report, Markdown."""
-    texts = len(task.train), len(task.hold_out), len(task.validation)
+    rows = found["rows"]
     lines = [
         f"# {found['task']}: does the student hold up?",
         "",
-        f"{found['metric']} on {texts[2]:,} validation texts, which only "
-        f"report; {texts[0]:,} train, {texts[1]:,} choose; seeds "
-        f"{', '.join(map(str, found['seeds']))}. Encoder: {config.encoder}. "
-        "Interval: Student's, 95 %, of the mean over the seeds.",
+        f"{found['metric']} on {rows['validation']:,} validation texts, which "
+        f"only report; {rows['train']:,} train, {rows['hold_out']:,} choose; "
+        f"seeds {', '.join(map(str, found['seeds']))}. Encoder: "
+        f"{config.encoder}. Interval: Student's, 95 %, of the mean over the "
+        "seeds.",
         "",
         f"| model | {found['metric']}, by seed | median | mean | interval | "
         "of the teacher's |",

@@ -171,9 +171,62 @@ def test_tokens_of_another_text_are_not_taken_for_this_one(config, tmp_path):
 def test_a_task_of_another_shape_is_named(tmp_path, changes, message):
     folder = write_task(tmp_path / "other", task(**changes))
     with pytest.raises(SystemExit, match=message) as error:
-        card_facts.read_task(folder)
+        card_facts.read_tasks(folder)
     assert "`--tasks`" in str(error.value)
     assert f"{folder}/metrics.json" in str(error.value)
+
+
+def study(**changes):
+    """What study_tasks.py leaves, of two seeds."""
+    return {
+        "task": "SST-2",
+        "metric": "accuracy",
+        "seeds": [0, 1],
+        "rows": {"train": 60_000, "validation": 872},
+        "models": {
+            "teacher": {"parameters": 4_000, "scores": [0.9, 0.8]},
+            "2 layers": {"parameters": 2_000, "scores": [0.81, 0.6]},
+        },
+        "baselines": {"majority class": 0.5},
+        **changes,
+    }
+
+
+def test_each_student_of_a_study_stands_beside_its_seed_s_teacher(tmp_path):
+    (tmp_path / "report.json").write_text(json.dumps(study()))
+    first, second = card_facts.read_tasks(tmp_path)
+    assert first == {
+        "task": "SST-2",
+        "metric": "accuracy",
+        "model": {"name": "2 layers", "parameters": 2_000},
+        "seed": 0,
+        "scores": {"accuracy": 0.81},
+        "baselines": {
+            "majority class": {"accuracy": 0.5},
+            "teacher": {"accuracy": 0.9},
+        },
+        "rows": {"train": 60_000, "validation": 872},
+    }
+    assert second["seed"] == 1
+    assert second["scores"]["accuracy"] == 0.6
+    assert second["baselines"]["teacher"]["accuracy"] == 0.8
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"models": {}}, "must have list as `models.teacher.scores`"),
+        ({"seeds": None}, "must have list as `seeds`.*Received: None"),
+        ({"seeds": [0]}, "a score of each seed.*Received: 1 and 2"),
+        ({"rows": None}, "must have dict as `rows`"),
+        ({"baselines": {"mean": "high"}}, "`baselines.mean.accuracy`.*'high'"),
+    ],
+)
+def test_a_study_of_another_shape_is_named(tmp_path, changes, message):
+    (tmp_path / "report.json").write_text(json.dumps(study(**changes)))
+    with pytest.raises(SystemExit, match=message) as error:
+        card_facts.read_tasks(tmp_path)
+    assert f"{tmp_path}/report.json" in str(error.value)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]"])
@@ -181,7 +234,7 @@ def test_a_task_that_is_no_file_of_fields_is_named(tmp_path, content):
     if content:
         (tmp_path / "metrics.json").write_text(content)
     with pytest.raises(SystemExit, match="`--tasks`.*metrics.json"):
-        card_facts.read_task(tmp_path)
+        card_facts.read_tasks(tmp_path)
 
 
 @pytest.mark.parametrize(

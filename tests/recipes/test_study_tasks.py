@@ -6,6 +6,8 @@ import pytest
 import study_tasks
 from study_tasks import Config, main
 
+from card_facts import read_tasks
+
 
 @pytest.fixture
 def config(reviews, tmp_path):
@@ -70,6 +72,14 @@ def test_the_whole_table_is_made_and_gone_on_with(
         "1 layers, cut from the teacher, labels alone",
         "1 layers, random start, labels alone",
     }
+    on_card = read_tasks(folder)
+    assert len(on_card) == 2 * 3
+    assert on_card[0]["rows"] == found["rows"]
+    assert (
+        on_card[0]["model"]["parameters"]
+        < found["models"]["teacher"]["parameters"]
+    )
+
     model = found["models"][distilled]
     assert model["mean"] == pytest.approx(sum(model["scores"]) / 2)
     assert model["interval"][0] <= model["mean"] <= model["interval"][1]

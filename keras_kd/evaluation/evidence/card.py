@@ -156,13 +156,15 @@ def answer(results):
                 f"{model['start']}) has "
                 f"{model['measured']['masked_cross_entropy']:.3f} nats."
             )
-    for task in results["tasks"]:
-        if task["retained"] is not None:
-            yield (
-                f"{task['task']}: {task['model']['name']} keeps "
-                f"{percent(task['retained'])} of the teacher's "
-                f"{task['metric']}."
-            )
+    for kept in results["kept_on_tasks"]:
+        seeds = (
+            "" if kept["seeds"] == 1 else f" (mean of {kept['seeds']} seeds)"
+        )
+        yield (
+            f"{kept['task']}: {kept['model']} keeps "
+            f"{percent(kept['retained'])} of the teacher's {kept['metric']}"
+            f"{seeds}."
+        )
     yield "What is not measured is listed at the end."
 
 

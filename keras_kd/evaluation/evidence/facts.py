@@ -16,8 +16,8 @@ def complete(results):
 
     Returns:
         A copy with `retained`, `on_size_front` and `on_latency_front` of each
-        model, `best_student`, `seeds`, `retained` of each task, and
-        `not_measured`.
+        model, `best_student`, `seeds`, `retained` of each task,
+        `kept_on_tasks` and `not_measured`.
     """
     results = copy.deepcopy(results)
     models, teacher = results["models"], results.get("teacher")
@@ -42,8 +42,35 @@ def complete(results):
             if theirs and theirs[metric]
             else None
         )
+    results["kept_on_tasks"] = kept_on_tasks(results["tasks"])
     results["not_measured"] = not_measured(results)
     return results
+
+
+def kept_on_tasks(tasks):
+    """Mean share of the teacher's score over the seeds of a task and model.
+
+    Args:
+        tasks: List of dict, each with its `retained`, or None.
+
+    Returns:
+        List of dict of `task`, `model`, `metric`, `retained` and `seeds`.
+    """
+    shares = {}
+    for task in tasks:
+        if task["retained"] is not None:
+            key = task["task"], task["model"]["name"], task["metric"]
+            shares.setdefault(key, []).append(task["retained"])
+    return [
+        {
+            "task": task,
+            "model": model,
+            "metric": metric,
+            "retained": statistics.fmean(values),
+            "seeds": len(values),
+        }
+        for (task, model, metric), values in shares.items()
+    ]
 
 
 def _nats(model):

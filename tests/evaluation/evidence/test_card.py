@@ -242,3 +242,12 @@ def test_the_card_is_no_wider_than_the_screen(card, tmp_path, width):
     assert width - 20 <= inside <= width
     assert needed <= inside
     assert beyond == 0
+
+
+def test_the_answer_says_of_how_many_seeds_a_share_is(made_up, task):
+    tasks = [{**task, "seed": seed} for seed in range(3)]
+    page = evidence_card({**made_up, "tasks": tasks})["card.md"]
+    line = (
+        "SST-2: student keeps 90.0% of the teacher's accuracy (mean of 3 seeds)"
+    )
+    assert page.count(line) == 1

@@ -108,3 +108,18 @@ def test_a_task_keeps_its_share_of_the_teachers_score(results, task):
     assert found["tasks"][0]["retained"] == pytest.approx(0.9)
     assert found["tasks"][1]["retained"] is None
     assert "The teacher on a downstream task" in starts(results)
+    assert [kept["seeds"] for kept in found["kept_on_tasks"]] == [1]
+
+
+def test_of_a_model_s_seeds_the_mean_is_kept(results, task):
+    seeds = [
+        {**task, "seed": n, "scores": {"accuracy": 0.81 + n / 100}}
+        for n in range(3)
+    ]
+    other = {**task, "model": {**task["model"], "name": "other"}}
+    results["tasks"] = [*seeds, other]
+    first, second = complete(results)["kept_on_tasks"]
+    assert first["retained"] == pytest.approx(0.82 / 0.9)
+    assert (first["model"], first["seeds"]) == ("student", 3)
+    assert second["retained"] == pytest.approx(0.9)
+    assert (second["model"], second["seeds"]) == ("other", 1)
