@@ -26,7 +26,6 @@ from importlib import metadata
 
 import keras_kd as kd
 import keras
-from rich.console import Console
 
 from latency_peers import (
     PEERS,
@@ -38,7 +37,13 @@ from latency_peers import (
     why_missing,
 )
 from latency_tables import cost_table, time_table
-from run_folder import find_model, read_config, short_names, write_json
+from run_folder import (
+    find_model,
+    read_config,
+    short_names,
+    wide_console,
+    write_json,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +103,7 @@ def main(config):
     threads = config.threads or processors()
     set_threads(threads)
     encoders = load_encoders(config)
-    console = Console()
+    console = wide_console()
     for name in filter(why_missing, config.peers):
         console.print(f"Left out: {why_missing(name)}")
     functions, costs = make_peers(config, encoders, threads)

@@ -26,9 +26,8 @@ import sys
 from importlib import metadata
 
 from keras_kd import huge_pages
-from rich.console import Console
 
-from run_folder import read_config, write_json
+from run_folder import read_config, wide_console, write_json
 from step_parts import step_products
 from step_peers import Size
 from step_tables import print_tables
@@ -193,7 +192,7 @@ def main(config):
     check(config)
     if config.tables:
         results = json.loads(pathlib.Path(config.tables).read_text("utf-8"))
-        print_tables(results, Console())
+        print_tables(results, wide_console())
         return results
     results = {"machine": describe_machine(config), "groups": []}
     for size in config.sizes:
@@ -203,7 +202,7 @@ def main(config):
                 results["groups"].append(found)
                 if config.output:  # a long run that is stopped leaves a part
                     write_json(pathlib.Path(config.output), results)
-    print_tables(results, Console())
+    print_tables(results, wide_console())
     return results
 
 

@@ -19,8 +19,11 @@ import keras_kd as kd
 import keras
 import typeguard
 import tyro
+from rich.console import Console
 
 from run_logs import check_loggers
+
+LOG_COLUMNS = 160  # of a file, where rich takes a terminal of 80
 
 
 def read_config(config_class, description):
@@ -300,3 +303,9 @@ def jit_compile(config):
     """What the config says; where it says nothing, what suits the machine."""
     suits = kd.choose_jit_compile()
     return suits if config.jit_compile is None else config.jit_compile
+
+
+def wide_console():
+    """A console for wide tables: outside a terminal it cuts none of them."""
+    console = Console()
+    return console if console.is_terminal else Console(width=LOG_COLUMNS)

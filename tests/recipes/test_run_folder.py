@@ -5,8 +5,14 @@ import keras_kd as kd
 import keras
 import numpy as np
 import pytest
+from rich.table import Table
 
-from run_folder import make_optimizer, new_run_folder, read_config
+from run_folder import (
+    make_optimizer,
+    new_run_folder,
+    read_config,
+    wide_console,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,3 +211,11 @@ def test_distilbert_is_the_optimizer_of_its_scripts():
     assert {**found, "name": ""} == {**expected, "name": ""}
     assert found["beta_2"] == 0.98
     assert found["global_clipnorm"] == 5.0
+
+
+def test_a_log_holds_wide_tables_whole(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    table = Table(*(f"a rather long heading {n}" for n in range(5)))
+    wide_console().print(table)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].count("a rather long heading") == 5
