@@ -10,7 +10,7 @@ from step_peers import compiled_distiller
 
 # Vocabulary rows at a time, and what its size is rounded up to, about as in
 # keras_kd's losses.
-CHUNK_ROWS = {"cpu": 768, "cuda": 4096}
+CHUNK_ROWS = {"cpu": 512, "cuda": 4096}
 WIDTH_MULTIPLE = {"cpu": 1, "cuda": 128}
 PARTS = ("teacher", "student", "vocabulary rows", "optimizer")
 

@@ -12,7 +12,7 @@ import keras
 from keras import ops
 from keras_kd.runtime import on_processor
 
-CHUNK_ROWS = 768  # on processors
+CHUNK_ROWS = 384  # on processors
 ACCELERATOR_CHUNK_ROWS = 4096
 # GPUs multiply matrices of other widths at less than half the speed.
 ACCELERATOR_WIDTH_MULTIPLE = 128
