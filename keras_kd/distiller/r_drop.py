@@ -2,6 +2,7 @@
 
 import keras
 from keras import ops
+from keras_kd.losses.task_labels import row_mean
 
 
 class RDrop(keras.Model):
@@ -95,5 +96,4 @@ class RDrop(keras.Model):
             rows = ops.sum(rows, axis=-1) / 2
         if weights is None:
             weights = ops.ones_like(rows)
-        weights = ops.cast(weights, "float32")
-        return ops.divide_no_nan(ops.sum(rows * weights), ops.sum(weights))
+        return row_mean(rows, weights)
