@@ -68,10 +68,7 @@ def reported_scores(config, runs):
     """Scores on the validation texts: a list, by seed, of each model."""
     found = {}
     for arm in ["teacher", *(student.name for student in students(config))]:
-        rows = [
-            runs.table.find(kind="run", arm=arm, seed=seed)[0]
-            for seed in config.seeds
-        ]
+        rows = [runs.reported(arm, seed) for seed in config.seeds]
         found[arm] = [float(row["validation"]) for row in rows]
     return found
 
@@ -100,7 +97,7 @@ def differences(config, scores):
 def chosen(config, runs):
     """What the held-out texts chose: rates and layers."""
     arms = ["teacher", *(student.name for student in students(config))]
-    rows = {arm: runs.best("rate", arm) for arm in arms}
+    rows = {arm: runs.reported(arm, config.seeds[0]) for arm in arms}
     return {
         arm: {"learning_rate": row["learning_rate"], "layers": row["layers"]}
         for arm, row in rows.items()

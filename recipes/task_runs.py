@@ -6,6 +6,7 @@ interrupted goes on with the first that is missing.
 
 import dataclasses
 import itertools
+import statistics
 
 import keras_kd as kd
 import keras
@@ -101,30 +102,60 @@ class TaskRuns:
         rows = self.table.find(kind=kind, arm=arm, seed=self.config.tuning_seed)
         return max(rows, key=lambda row: float(row["hold_out"]))
 
-    def train_teacher(self, seed, rate=None):
-        """Fine-tunes the encoder; with a rate, for tuning."""
-        arm, tuning = "teacher", rate is not None
+    def train_teachers(self):
+        """Those of all seeds that are reported."""
+        for seed in self.config.seeds:
+            for rate in self.config.teacher_rates or [self.teacher_rate(seed)]:
+                self.train_teacher(seed, rate)
+
+    def train_teacher(self, seed, rate):
+        """Fine-tunes the encoder."""
+        arm, tuning = "teacher", seed == self.config.tuning_seed
         kind = "rate" if tuning else "run"
-        rate = rate or float(self.best("rate", arm)["learning_rate"])
-        path = self.path(arm, seed, rate if tuning else None)
-        if self.done(kind, arm, seed, rate if tuning else None):
+        if self.done(kind, arm, seed, rate):
             return
         self.say(kind, arm, seed, rate)
         model_class, arguments = self.task.model()
         keras.utils.set_random_seed(seed)
         teacher = model_class.from_encoder(self.encoder, seed, **arguments)
         row = self.learn(teacher, None, seed, rate, tuning)
-        save_model(teacher, path)
+        save_model(teacher, self.teacher_path(seed, rate))
         layers = range(teacher.config.num_layers)
         self.add(kind, arm, layers, seed, rate, row)
 
+    def teacher_rate(self, seed):
+        """The rate that held-out texts chose for the teacher of a seed.
+
+        Of `teacher_rates` it is one for all seeds, the best on their mean.
+        """
+        tuning = seed == self.config.tuning_seed
+        if tuning or not self.config.teacher_rates:
+            return float(self.best("rate", "teacher")["learning_rate"])
+
+        def mean(rate):
+            rows = self.table.find(
+                kind="run", arm="teacher", learning_rate=rate
+            )
+            return statistics.fmean(float(row["hold_out"]) for row in rows)
+
+        return max(self.config.teacher_rates, key=mean)
+
     def teacher(self, seed):
-        """The fine-tuned teacher of a seed; of the tuning, the best one."""
-        rate = None
-        if seed == self.config.tuning_seed:
-            rate = float(self.best("rate", "teacher")["learning_rate"])
-        path = self.path("teacher", seed, rate)
+        """The fine-tuned teacher of a seed, at the rate that was chosen."""
+        path = self.teacher_path(seed, self.teacher_rate(seed))
         return keras.saving.load_model(path, compile=False)
+
+    def teacher_path(self, seed, rate):
+        """Where a teacher is kept."""
+        several = seed == self.config.tuning_seed or self.config.teacher_rates
+        return self.path("teacher", seed, rate if several else None)
+
+    def reported(self, arm, seed):
+        """The row of a seed's model that the report has, as a dict."""
+        wanted = {"kind": "run", "arm": arm, "seed": seed}
+        if arm == "teacher":
+            wanted["learning_rate"] = self.teacher_rate(seed)
+        return self.table.find(**wanted)[0]
 
     def train_student(self, student, seed, rate=None, plan=None):
         """One student; with a rate, for tuning, with a plan, of plans."""
@@ -136,20 +167,22 @@ class TaskRuns:
             return
         self.say(kind, arm, seed, rate)
         keras.utils.set_random_seed(seed)
-        teacher, layers = self.teacher(seed), ()
-        if student.kind == "random":
-            config = teacher.config.with_layers(student.depth)
-            model = teacher.of_shape(config, seed=seed)
-        else:
-            layers = self.layers(student, teacher, plan)
-            model = cut(teacher, layers, student.depth, seed)
-        distilled = student.kind == "distilled"
-        row = self.learn(
-            model, teacher if distilled else None, seed, rate, tuning
-        )
+        model, layers = self.start(student, seed, plan)
+        teacher = self.teacher(seed) if student.kind == "distilled" else None
+        row = self.learn(model, teacher, seed, rate, tuning)
         if not tuning:
             save_model(model, self.path(student.name, seed))
         self.add(kind, arm, layers, seed, rate, row)
+
+    def start(self, student, seed, plan):
+        """A student before its training, and the teacher layers it has."""
+        if student.kind == "random":
+            model_class, arguments = self.task.model()
+            config = self.encoder.config.with_layers(student.depth)
+            return model_class(config, seed=seed, **arguments), ()
+        teacher = self.teacher(seed)
+        layers = self.layers(student, teacher, plan)
+        return cut(teacher, layers, student.depth, seed), layers
 
     def layers(self, student, teacher, plan=None):
         """Teacher layers that a student has, as a tuple."""

@@ -107,6 +107,58 @@ def test_the_whole_table_is_made_and_gone_on_with(
         main(dataclasses.replace(config, epochs=1))
 
 
+@pytest.mark.slow
+def test_all_texts_choose_the_teachers_rate(config, tmp_path):
+    rates = 5e-3, 1e-4
+    config = dataclasses.replace(
+        config, depths=(1,), plans=("first",), teacher_rates=rates
+    )
+    found = main(config)
+    folder = tmp_path / "study"
+    teachers = [
+        row
+        for row in read_rows(folder)
+        if row["kind"] == "run" and row["arm"] == "teacher"
+    ]
+    assert [(row["seed"], float(row["learning_rate"])) for row in teachers] == [
+        (seed, rate) for seed in "01" for rate in rates
+    ]
+    # At 1e-4 nothing is learnt in two epochs.
+    low = [float(row["hold_out"]) for row in teachers[1::2]]
+    high = [float(row["hold_out"]) for row in teachers[::2]]
+    assert sum(high) > sum(low)
+    chosen = [float(row["validation"]) for row in teachers[::2]]
+    assert found["models"]["teacher"]["scores"] == chosen
+    assert found["chosen"]["teacher"]["learning_rate"] == "0.005"
+    with pytest.raises(SystemExit, match=r"\['seeds'\] differ"):
+        main(dataclasses.replace(config, seeds=(0, 1, 2)))
+
+
+def test_the_teachers_rate_is_the_best_by_the_mean_of_held_out_texts(tmp_path):
+    config = Config(rates=(1e-4,), teacher_rates=(1e-4, 2e-4), seeds=(0, 1))
+    runs = study_tasks.TaskRuns(config, tmp_path, None, None, None)
+    runs.add("rate", "teacher", (), 100, 1e-4, scores(0.7))
+    runs.add("run", "teacher", (), 0, 1e-4, scores(0.80, 0.1))
+    runs.add("run", "teacher", (), 0, 2e-4, scores(0.85, 0.2))
+    runs.add("run", "teacher", (), 1, 1e-4, scores(0.90, 0.3))
+    runs.add("run", "teacher", (), 1, 2e-4, scores(0.84, 0.4))
+    assert runs.teacher_rate(0) == runs.teacher_rate(1) == 1e-4
+    assert runs.teacher_rate(100) == 1e-4
+    assert runs.reported("teacher", 1)["validation"] == "0.3"
+    assert runs.teacher_path(0, 1e-4) != runs.teacher_path(0, 2e-4)
+
+
+def scores(hold_out, validation=""):
+    """What a run leaves beside its name."""
+    return {
+        "rows": 10,
+        "epochs": 1,
+        "metric": "accuracy",
+        "hold_out": hold_out,
+        "validation": validation,
+    }
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
