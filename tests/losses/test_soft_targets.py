@@ -74,8 +74,9 @@ def test_near_the_teacher_no_digits_are_lost(random):
     student = student.astype("float32")
     loss, _ = kl_and_gradient(teacher, student, 10.0)
     expected = reference(teacher, student, np.ones(4), 10.0)
-    # What single precision leaves of p - q; without, it is off by 3 %.
-    np.testing.assert_allclose(np.mean(loss), expected, rtol=1e-4)
+    # What single precision leaves of p - q: 1e-4, or 3e-4 with the exponential
+    # of a GPU, off by a few units in the last place. Without, it is 3 %.
+    np.testing.assert_allclose(np.mean(loss), expected, rtol=1e-3)
 
 
 BATCH = {
