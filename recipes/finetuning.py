@@ -95,8 +95,8 @@ def check_length(config, model):
     most = model.config.max_sequence_length
     if config.max_length > most:
         sys.exit(
-            f"`--max-length` must be at most {most}, as at most the encoder's "
-            f"{most} tokens fit. Received: {config.max_length}"
+            f"`--max-length` must be at most the encoder's {most} tokens. "
+            f"Received: {config.max_length}"
         )
 
 

@@ -281,13 +281,13 @@ def layer_drop_of(config, shape):
             )
         return 0.0
     kept = max(1, depth // 2)
+    likely = every_other_probability(rates, kept)
+    steps = f"one step in {1 / likely:,.0f} has" if likely else "no step has"
     print(
         f"LayerDrop: {kd.expected_depth(rates):.1f} of {depth} layers a step. "
         f"A student of {kept}: a constant rate of "
         f"{kd.suggested_rate(depth, kept):.2f} has so many; with these rates "
-        "one step in "
-        f"{1 / max(1e-9, every_other_probability(rates, kept)):,.0f} has just "
-        "every other layer."
+        f"{steps} just every other layer."
     )
     return config.layer_drop if len(set(rates)) == 1 else rates
 

@@ -519,6 +519,9 @@ def test_a_teachers_layer_drop_follows_its_law(capsys):
     # Layers 0 and 2 alone: 1 * 0.2 * 0.6 * 0.6, one step in 13.9.
     assert "a constant rate of 0.50" in printed
     assert "one step in 14 has" in printed
+    pinned = dataclasses.replace(config, layer_drop_pin_last=True)
+    train_teacher.layer_drop_of(pinned, shape)  # layer 3 is in every step
+    assert "no step has just every other" in capsys.readouterr().out
     plain = dataclasses.replace(config, layer_drop_law="constant")
     assert train_teacher.layer_drop_of(plain, shape) == 0.6
     none = dataclasses.replace(plain, layer_drop=0.0)
