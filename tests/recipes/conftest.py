@@ -58,3 +58,17 @@ def reviews(tmp_path_factory):
     write_reviews(folder / "validation.tsv", 60, 1)
     write_reviews(folder / "more.tsv", 100, 2, unlabeled=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def teacher_run(tmp_path_factory, corpus):
+    """What train_teacher.py leaves of a small corpus."""
+    import train_teacher  # found once this file has set the path
+
+    folder = tmp_path_factory.mktemp("teacher") / "run"
+    train_teacher.main(
+        train_teacher.Config(
+            corpus=(corpus,), run=str(folder), smoke=True, jit_compile=False
+        )
+    )
+    return folder

@@ -139,6 +139,29 @@ def test_a_sandwich_is_gone_on_with_and_its_student_chosen_by_text(
     assert metrics["student"]["teacher_kl"] > 0
 
 
+def test_a_teachers_layer_drop_follows_its_law(capsys):
+    shape = kd.BertConfig.from_preset("mini", 100)  # 4 layers
+    config = train_teacher.Config(layer_drop=0.6, layer_drop_law="linear")
+    rates = train_teacher.layer_drop_of(config, shape)
+    np.testing.assert_allclose(rates, [0, 0.2, 0.4, 0.6], atol=1e-9)
+    printed = capsys.readouterr().out
+    assert "2.8 of 4 layers a step" in printed
+    # Layers 0 and 2 alone: 1 * 0.2 * 0.6 * 0.6, one step in 13.9.
+    assert "a constant rate of 0.50" in printed
+    assert "one step in 14 has" in printed
+    pinned = dataclasses.replace(config, layer_drop_pin_last=True)
+    train_teacher.layer_drop_of(pinned, shape)  # layer 3 is in every step
+    assert "no step has just every other" in capsys.readouterr().out
+    plain = dataclasses.replace(config, layer_drop_law="constant")
+    assert train_teacher.layer_drop_of(plain, shape) == 0.6
+    none = dataclasses.replace(plain, layer_drop=0.0)
+    assert train_teacher.layer_drop_of(none, shape) == 0.0
+    with pytest.raises(SystemExit, match="`--layer-drop`.*Received: 1.5"):
+        train_teacher.layer_drop_of(
+            dataclasses.replace(config, layer_drop=1.5), shape
+        )
+
+
 def test_late_layer_drop_needs_layer_drop():
     config = train_teacher.Config(layer_drop=0.0, layer_drop_late=True)
     with pytest.raises(SystemExit, match="`--layer-drop-late` needs"):
