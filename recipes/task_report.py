@@ -195,7 +195,10 @@ def words(config, found):
             f"{row['float32_bytes'] / 1e6:.0f} / {row['int8_bytes'] / 1e6:.0f} "
             f"| {row['multiply_adds'] / 1e6:.1f} | {' | '.join(speeds)} |"
         )
-    lines += ["", "Chosen on held-out training texts, with another seed:", ""]
+    how = "Chosen on held-out training texts, with another seed"
+    if config.teacher_rates:
+        how += ", but for the teacher's rate, with all seeds"
+    lines += ["", f"{how}:", ""]
     lines += [
         f"- {name}: rate {row['learning_rate']}, layers {row['layers']}"
         for name, row in found["chosen"].items()

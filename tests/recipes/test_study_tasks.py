@@ -2,11 +2,14 @@ import csv
 import dataclasses
 import json
 
+import keras_kd as kd
 import pytest
-import study_tasks
 from study_tasks import Config, main
 
 from card_facts import read_tasks
+from classification import Task
+from run_folder import keep_config
+from task_runs import TaskRuns
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def read_rows(folder):
 def test_the_whole_table_is_made_and_gone_on_with(
     config, tmp_path, monkeypatch
 ):
-    train_student = study_tasks.TaskRuns.train_student
+    train_student = TaskRuns.train_student
     seen = []
 
     def interrupted(self, *arguments):
@@ -49,7 +52,7 @@ def test_the_whole_table_is_made_and_gone_on_with(
             raise KeyboardInterrupt
         return train_student(self, *arguments)
 
-    monkeypatch.setattr(study_tasks.TaskRuns, "train_student", interrupted)
+    monkeypatch.setattr(TaskRuns, "train_student", interrupted)
     with pytest.raises(KeyboardInterrupt):
         main(config)
     monkeypatch.undo()
@@ -107,56 +110,51 @@ def test_the_whole_table_is_made_and_gone_on_with(
         main(dataclasses.replace(config, epochs=1))
 
 
-@pytest.mark.slow
-def test_all_texts_choose_the_teachers_rate(config, tmp_path):
-    rates = 5e-3, 1e-4
-    config = dataclasses.replace(
-        config, depths=(1,), plans=("first",), teacher_rates=rates
-    )
-    found = main(config)
+def test_all_seeds_choose_one_rate_for_the_teachers(tmp_path, monkeypatch):
+    config = Config(rates=(3e-4,), teacher_rates=(1e-4, 2e-4), seeds=(0, 1))
+    task = Task("made up", ("accuracy",), ["bad", "nice"], [], [], [], [])
+    encoder = kd.BertBackbone(kd.BertConfig(20, 2, 8, 1), seed=0)
+    runs = TaskRuns(config, tmp_path, task, encoder, None)
+    hold_out = {  # means of 0.85 and 0.845
+        (0, 1e-4): 0.80,
+        (0, 2e-4): 0.85,
+        (1, 1e-4): 0.90,
+        (1, 2e-4): 0.84,
+        (100, 3e-4): 0.7,
+    }
+
+    def learn(model, teacher, seed, rate, tuning):
+        score = hold_out.pop((seed, rate))  # once each
+        found = {"rows": 10, "epochs": 1, "metric": "accuracy"}
+        shown = "" if tuning else seed + rate
+        return {**found, "hold_out": score, "validation": shown}
+
+    monkeypatch.setattr(runs, "learn", learn)
+    runs.train_teacher(100, 3e-4)
+    runs.train_teachers()
+    runs.train_teachers()
+    assert not hold_out
+    assert runs.teacher_rate(0) == runs.teacher_rate(1) == 1e-4
+    assert runs.teacher_rate(100) == 3e-4
+    assert runs.reported("teacher", 1)["validation"] == "1.0001"
+    files = {path.name for path in (tmp_path / "models").iterdir()}
+    rates = {0: config.teacher_rates, 1: config.teacher_rates, 100: [3e-4]}
+    assert files == {
+        f"teacher-seed_{seed}-rate_{rate}.keras"
+        for seed, each in rates.items()
+        for rate in each
+    }
+    assert runs.teacher(1).config.num_layers == 2
+
+
+def test_further_seeds_are_refused_where_they_could_choose_again(
+    config, tmp_path
+):
+    config = dataclasses.replace(config, teacher_rates=(1e-4, 2e-4))
     folder = tmp_path / "study"
-    teachers = [
-        row
-        for row in read_rows(folder)
-        if row["kind"] == "run" and row["arm"] == "teacher"
-    ]
-    assert [(row["seed"], float(row["learning_rate"])) for row in teachers] == [
-        (seed, rate) for seed in "01" for rate in rates
-    ]
-    # At 1e-4 nothing is learnt in two epochs.
-    low = [float(row["hold_out"]) for row in teachers[1::2]]
-    high = [float(row["hold_out"]) for row in teachers[::2]]
-    assert sum(high) > sum(low)
-    chosen = [float(row["validation"]) for row in teachers[::2]]
-    assert found["models"]["teacher"]["scores"] == chosen
-    assert found["chosen"]["teacher"]["learning_rate"] == "0.005"
+    keep_config(config, folder, ())
     with pytest.raises(SystemExit, match=r"\['seeds'\] differ"):
         main(dataclasses.replace(config, seeds=(0, 1, 2)))
-
-
-def test_the_teachers_rate_is_the_best_by_the_mean_of_held_out_texts(tmp_path):
-    config = Config(rates=(1e-4,), teacher_rates=(1e-4, 2e-4), seeds=(0, 1))
-    runs = study_tasks.TaskRuns(config, tmp_path, None, None, None)
-    runs.add("rate", "teacher", (), 100, 1e-4, scores(0.7))
-    runs.add("run", "teacher", (), 0, 1e-4, scores(0.80, 0.1))
-    runs.add("run", "teacher", (), 0, 2e-4, scores(0.85, 0.2))
-    runs.add("run", "teacher", (), 1, 1e-4, scores(0.90, 0.3))
-    runs.add("run", "teacher", (), 1, 2e-4, scores(0.84, 0.4))
-    assert runs.teacher_rate(0) == runs.teacher_rate(1) == 1e-4
-    assert runs.teacher_rate(100) == 1e-4
-    assert runs.reported("teacher", 1)["validation"] == "0.3"
-    assert runs.teacher_path(0, 1e-4) != runs.teacher_path(0, 2e-4)
-
-
-def scores(hold_out, validation=""):
-    """What a run leaves beside its name."""
-    return {
-        "rows": 10,
-        "epochs": 1,
-        "metric": "accuracy",
-        "hold_out": hold_out,
-        "validation": validation,
-    }
 
 
 @pytest.mark.parametrize(
