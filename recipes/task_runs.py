@@ -167,20 +167,22 @@ class TaskRuns:
             return
         self.say(kind, arm, seed, rate)
         keras.utils.set_random_seed(seed)
-        model, layers = self.start(student, seed, plan)
-        teacher = self.teacher(seed) if student.kind == "distilled" else None
-        row = self.learn(model, teacher, seed, rate, tuning)
+        teacher = None if student.kind == "random" else self.teacher(seed)
+        model, layers = self.start(student, teacher, seed, plan)
+        distilled = student.kind == "distilled"
+        row = self.learn(
+            model, teacher if distilled else None, seed, rate, tuning
+        )
         if not tuning:
             save_model(model, self.path(student.name, seed))
         self.add(kind, arm, layers, seed, rate, row)
 
-    def start(self, student, seed, plan):
+    def start(self, student, teacher, seed, plan):
         """A student before its training, and the teacher layers it has."""
         if student.kind == "random":
             model_class, arguments = self.task.model()
             config = self.encoder.config.with_layers(student.depth)
             return model_class(config, seed=seed, **arguments), ()
-        teacher = self.teacher(seed)
         layers = self.layers(student, teacher, plan)
         return cut(teacher, layers, student.depth, seed), layers
 

@@ -2,6 +2,7 @@ import keras_kd as kd
 import numpy as np
 import pytest
 from keras_kd.losses.soft_targets import kl_and_gradient
+from keras_kd.runtime import on_processor
 
 
 def reference(teacher_logits, student_logits, weights, temperature):
@@ -74,9 +75,10 @@ def test_near_the_teacher_no_digits_are_lost(random):
     student = student.astype("float32")
     loss, _ = kl_and_gradient(teacher, student, 10.0)
     expected = reference(teacher, student, np.ones(4), 10.0)
-    # What single precision leaves of p - q: 1e-4, or 3e-4 with the exponential
+    # What single precision leaves of p - q; more is lost with the exponential
     # of a GPU, off by a few units in the last place. Without, it is 3 %.
-    np.testing.assert_allclose(np.mean(loss), expected, rtol=1e-3)
+    rtol = 1e-4 if on_processor() else 1e-3
+    np.testing.assert_allclose(np.mean(loss), expected, rtol=rtol)
 
 
 BATCH = {
