@@ -422,9 +422,6 @@ def test_masks_of_a_batch_can_be_made_again_and_differ_otherwise():
         assert (first != positions(*other)).any()
 
 
-# Errors
-
-
 # Each by itself
 
 
@@ -439,6 +436,9 @@ def test_each_by_itself_is_hidden_with_the_rate(many):
     expected = (0.15 * 0.85 * ordinary).mean()
     assert abs(counts.var() / expected - 1) < 0.1  # of a binomial law
     np.testing.assert_array_equal((x["token_ids"] == MASK).sum(axis=1), counts)
+
+
+# Errors
 
 
 @pytest.mark.parametrize("rate", [-0.1, 0, 1, 1.5, float("nan")])
