@@ -271,6 +271,9 @@ def test_rate_and_seed_out_of_range_are_refused(store, tokenizer):
         masked_lm_batches(store, tokenizer, 5, smoothing=-1)
 
 
+# Without masks
+
+
 def test_token_batches_are_the_blocks_as_they_are(store, tokenizer):
     batches = token_batches(store, tokenizer, 7, shuffle=False)
     rows = []
@@ -297,6 +300,9 @@ def test_token_batches_come_in_the_order_of_the_masked_ones(store, tokenizer):
             places = np.asarray(masked_x["mask_positions"])[rows, columns]
             ids[rows, places] = np.asarray(y)[rows, columns]
             np.testing.assert_array_equal(x["token_ids"], ids)
+
+
+# From a batch on
 
 
 def test_training_goes_on_at_any_batch(store, tokenizer):
@@ -329,6 +335,9 @@ def test_a_first_batch_that_there_is_not_is_refused(store, tokenizer, make):
     ):
         with pytest.raises(ValueError, match="`first_batch` must be 0 or more"):
             make(store, tokenizer, 8, **arguments)
+
+
+# Whole words
 
 
 def test_whole_words_are_hidden_by_the_tokenizers_own_pieces(
