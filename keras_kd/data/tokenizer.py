@@ -52,7 +52,7 @@ class WordPieceTokenizer:
             )
         self.backend = tokenizer
         self.lowercase = lowercase
-        self._word_cache, self._cached_for = None, None
+        self._cached = None, None  # for what the backend was, its cache
         self.special_tokens = tuple(special_tokens)
         self.pad_id, self.unknown_id, self.cls_id, self.sep_id, self.mask_id = (
             tokenizer.token_to_id(token) for token in special_tokens
@@ -60,7 +60,7 @@ class WordPieceTokenizer:
 
     def __getstate__(self):
         """Without the words that were met: they are met again."""
-        return self.__dict__ | {"_word_cache": None, "_cached_for": None}
+        return self.__dict__ | {"_cached": (None, None)}
 
     @classmethod
     def train(cls, documents, vocabulary_size=30_000, lowercase=True):
@@ -230,12 +230,13 @@ class WordPieceTokenizer:
         backend = self.backend
         parts = str(backend.normalizer), str(backend.pre_tokenizer)
         state = *parts, backend.get_vocab_size()
-        if state != self._cached_for:
-            self._word_cache, self._cached_for = None, state
+        cached_for, cache = self._cached
+        if state != cached_for:
             separator = self.special_tokens[0]
-            if goes_by_words(backend, separator):
-                self._word_cache = WordCache(backend, separator)
-        return self._word_cache
+            by_words = goes_by_words(backend, separator)
+            cache = WordCache(backend, separator) if by_words else None
+            self._cached = state, cache
+        return cache
 
     def encode_documents(self, documents):
         """Yields `encode_batch` of a stream, some million characters at a time.

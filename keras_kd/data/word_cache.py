@@ -2,8 +2,11 @@
 
 import dataclasses
 import itertools
+import os
 import re
 import string
+import threading
+import weakref
 from concurrent import futures
 
 import numpy as np
@@ -13,6 +16,7 @@ from keras_kd.data.tokenizer_files import other_than_bert
 
 AT_ONCE = 500  # new words in a text
 PUNCTUATION = f"([{re.escape(string.punctuation)}])"
+CACHES = weakref.WeakSet()  # of this process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +38,21 @@ class Words:
     borders: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """Words that were met, each in a row.
+
+    Args:
+        starts: (R,) int64 array, where each word's ids begin in `ids`.
+        lengths: (R,) int64 array, how many each word has.
+        ids: (I,) int32 array, of all words, one after the other.
+    """
+
+    starts: np.ndarray
+    lengths: np.ndarray
+    ids: np.ndarray
+
+
 class WordCache:
     """Tokenises texts word by word, each word but once.
 
@@ -42,7 +61,8 @@ class WordCache:
     its pieces, one after the other. These come from the tokenizer itself,
     once; text repeats its words so often that looking them up is many times as
     fast. Texts in which an added token stands ("[MASK]"), or a space that is
-    none to BERT, are tokenised whole.
+    none to BERT, are tokenised whole. Any number of threads may use it, one
+    after the other; a forked process begins anew.
 
     Args:
         backend: `tokenizers.Tokenizer` that `goes_by_words` with it.
@@ -61,14 +81,21 @@ class WordCache:
         unsafe = itertools.chain((token.content for token in added), others)
         self.unsafe = "|".join(map(re.escape, unsafe))
         self.parts_punctuation = not any(map(_may_cross_punctuation, added))
+        self.begin()
+        CACHES.add(self)
+
+    def begin(self):
+        """Begins anew, as in a forked process, where no thread has the lock."""
+        self.lock = threading.Lock()
         self.forget()
 
     def forget(self):
-        """Begins anew."""
+        """Forgets all words."""
         self.rows = {}  # word: where its start and its length stand
-        self.starts = np.zeros(0, "int64")
-        self.lengths = np.zeros(0, "int64")
-        self.ids = np.zeros(0, "int32")  # of all words, one after the other
+        # All three at once: whatever stops a thread, they fit each other.
+        self.known = Known(
+            *(np.zeros(0, d) for d in ("int64", "int64", "int32"))
+        )
 
     def encode_batch(self, texts):
         """Token ids of each text, a list of int32 arrays."""
@@ -107,13 +134,15 @@ class WordCache:
 
     def encode_words(self, words):
         """Token ids of each text, a list of int32 arrays."""
-        if len(self.rows) > self.largest:
-            self.forget()
-        rows = self.rows_of(words.distinct)[words.indices]
-        lengths = self.lengths[rows]
+        with self.lock:
+            if len(self.rows) > self.largest:
+                self.forget()
+            rows = self.rows_of(words.distinct)[words.indices]
+            known = self.known
+        lengths = known.lengths[rows]
         ends = np.concatenate([[0], np.cumsum(lengths)])
-        shifts = self.starts[rows] - ends[:-1]
-        ids = self.ids[np.repeat(shifts, lengths) + np.arange(ends[-1])]
+        shifts = known.starts[rows] - ends[:-1]
+        ids = known.ids[np.repeat(shifts, lengths) + np.arange(ends[-1])]
         found = [
             ids[start:end]
             for start, end in itertools.pairwise(ends[words.borders].tolist())
@@ -130,7 +159,7 @@ class WordCache:
             map(self.rows.get, words, unknown), "int64", len(words)
         )
         new = np.flatnonzero(rows < 0)
-        rows[new] = len(self.rows) + np.arange(len(new))
+        rows[new] = len(self.known.starts) + np.arange(len(new))
         self.learn([words[index] for index in new])
         return rows
 
@@ -140,7 +169,8 @@ class WordCache:
             f" {self.separator} ".join(words[start : start + AT_ONCE])
             for start in range(0, len(words), AT_ONCE)
         ]
-        starts, lengths, offset = [], [], len(self.ids)
+        known = self.known
+        starts, lengths, offset = [], [], len(known.ids)
         ids = [np.asarray(e.ids, "int32") for e in self.encode(texts)]
         for some in ids:
             between = np.flatnonzero(some == self.separator_id)
@@ -148,10 +178,12 @@ class WordCache:
             ends = np.concatenate([between, [len(some)]])
             lengths.append(offset + ends - starts[-1])
             offset += len(some)
-        self.rows.update(zip(words, itertools.count(len(self.rows))))
-        self.starts = np.concatenate([self.starts, *starts])
-        self.lengths = np.concatenate([self.lengths, *lengths])
-        self.ids = np.concatenate([self.ids, *ids])
+        self.known = Known(
+            np.concatenate([known.starts, *starts]),
+            np.concatenate([known.lengths, *lengths]),
+            np.concatenate([known.ids, *ids]),
+        )
+        self.rows.update(zip(words, itertools.count(len(known.starts))))
 
     def encode(self, texts):
         """Encodings of texts, on all cores."""
@@ -188,3 +220,13 @@ def _parts(backend, space):
     text = backend.normalizer.normalize_str(f"a{space}b")
     words = [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(text)]
     return words == ["a", "b"]
+
+
+def _begin_all():
+    """In a forked process another thread's lock would never be free."""
+    for cache in list(CACHES):
+        cache.begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all)

@@ -1,11 +1,18 @@
 """Ids word by word are those of the whole text by the tokenizer itself."""
 
+import itertools
 import json
+import os
 import pathlib
+import random
 import string
+import subprocess
+import sys
+from concurrent import futures
 
 import numpy as np
 import pytest
+from keras_kd.data import word_cache
 from keras_kd.data.tokenizer import WordPieceTokenizer
 from keras_kd.data.word_cache import WordCache, goes_by_words
 from tokenizers import AddedToken, normalizers, pre_tokenizers
@@ -160,3 +167,102 @@ def test_a_backend_that_is_changed_is_followed(tokenizer):
         change(tokenizer.backend)
         found = [ids.tolist() for ids in tokenizer.encode_batch(texts)]
         assert found == whole(tokenizer, texts)
+
+
+def many_batches(count):
+    """Batches of texts whose words are new to a tokenizer of letters."""
+    draw = random.Random(2)
+    words = [f"w{i}" for i in range(5000)]
+    tokenizer = WordPieceTokenizer.train([" ".join(words)], 200)
+    batches = [
+        [" ".join(draw.choices(words, k=12)) for _ in range(20)]
+        for _ in range(count)
+    ]
+    return tokenizer, batches, [whole(tokenizer, batch) for batch in batches]
+
+
+def lists(found):
+    return [ids.tolist() for ids in found]
+
+
+@pytest.mark.parametrize("largest", [500_000, 700])
+def test_threads_have_the_ids_of_one_and_so_has_one_afterwards(largest):
+    """With room for all words, and where it begins anew in between."""
+    tokenizer, batches, expected = many_batches(300)
+    tokenizer.word_cache().largest = largest
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with futures.ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(tokenizer.encode_batch, batches))
+    finally:
+        sys.setswitchinterval(before)
+    assert [lists(ids) for ids in found] == expected
+    assert [lists(tokenizer.encode_batch(b)) for b in batches] == expected
+
+
+def test_a_stream_and_other_threads_do_not_disturb_each_other():
+    tokenizer, batches, expected = many_batches(100)
+    texts = list(itertools.chain(*batches))
+    with futures.ThreadPoolExecutor(4) as pool:
+        streams = [
+            pool.submit(lambda: lists(tokenizer.encode_documents(texts)))
+            for _ in range(2)
+        ]
+        found = list(pool.map(tokenizer.encode_batch, batches))
+    assert [lists(ids) for ids in found] == expected
+    flat = list(itertools.chain(*expected))
+    assert all(stream.result() == flat for stream in streams)
+
+
+def test_what_stops_a_thread_while_it_learns_leaves_right_ids(
+    tokenizer, monkeypatch
+):
+    """Ctrl-C after the words were tokenised, before they are remembered."""
+    cache = tokenizer.word_cache()
+    tokenizer.encode_batch(["a cat"])
+
+    def stopped(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(word_cache, "Known", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            tokenizer.encode_batch(["sat on the mat"])
+    check(tokenizer, ["the mat sat on a cat", "on", "x"], cache)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_forked_while_a_thread_learns_has_right_ids():
+    """The lock, held by a thread that is not there, would never be free."""
+    program = """
+import os, threading
+from keras_kd.data.tokenizer import WordPieceTokenizer
+
+tokenizer = WordPieceTokenizer.train(["a cat sat on the mat"] * 9, 80)
+tokenizer.encode_batch(["a cat"])
+expected = tokenizer.backend.encode("the mat", add_special_tokens=False).ids
+held, done = threading.Event(), threading.Event()
+
+def hold():
+    with tokenizer.word_cache().lock:
+        held.set()
+        done.wait()
+
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if not child:
+    (ids,) = tokenizer.encode_batch(["the mat"])
+    os._exit(0 if ids.tolist() == expected else 3)
+_, status = os.waitpid(child, 0)
+done.set()
+print(os.waitstatus_to_exitcode(status))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "0\n", done.stderr
