@@ -4,6 +4,8 @@ import functools
 
 import keras
 from keras import ops
+from keras_kd.distiller.fitting import Fitting, check_backend
+from keras_kd.distiller.term_mean import TermMean
 from keras_kd.losses import VocabularyTerm, vocabulary_pass
 
 if keras.backend.backend() == "tensorflow":
@@ -16,13 +18,10 @@ else:
         """No training step of ours on this backend."""
 
         def train_step(self, *args):
-            raise RuntimeError(
-                "`Distiller` trains on the TensorFlow and JAX backends. "
-                f"Received: KERAS_BACKEND={keras.backend.backend()}"
-            )
+            check_backend(self)
 
 
-class Distiller(BackendStep, keras.Model):
+class Distiller(Fitting, BackendStep, keras.Model):
     """Trains `student` to do as `teacher` does, with stock `fit`.
 
     At each step the teacher runs once, in inference mode, outside of the
@@ -34,8 +33,10 @@ class Distiller(BackendStep, keras.Model):
     `compile(weighted_metrics=...)` see `mask_ids` and the student's logits.
 
     The teacher is part of the Distiller's variables but is never trained and
-    never saved; the object handed in is left as it was. To save the outcome,
-    save the student: `distiller.student.save(...)`.
+    never saved; the object handed in is left as it was. `distiller.save(...)`
+    saves the student, and so does Keras's `ModelCheckpoint`. A loss that is
+    no number is logged as such, and training ends after that epoch; what
+    `SkipNonFinite` leaves out, the logs of the terms leave out too.
 
     Args:
         teacher: `BertMaskedLM`, or a model with the same dicts and a `head`;
@@ -105,7 +106,7 @@ class Distiller(BackendStep, keras.Model):
             initializer="zeros",
             trainable=False,
         )
-        self.term_metrics = [keras.metrics.Mean(name=n) for n in loss_terms]
+        self.term_metrics = [TermMean(name=n) for n in loss_terms]
         # Both models are Functional, so nothing is left to build: callbacks
         # that restore or initialise weights run before the first batch.
         self.built = True
@@ -193,16 +194,21 @@ class Distiller(BackendStep, keras.Model):
         terms = [shares[name] * values[name] for name in self.loss_terms]
         return total, ops.stack(terms)
 
-    def log_terms(self, values, counts):
+    def log_terms(self, values, counts, left_out=False):
         """Takes a batch's terms, and how many rows each has, into the logs.
 
-        A batch with a term that is no number counts for nothing there.
+        Args:
+            values: (terms,), the terms.
+            counts: (terms,), the rows of each.
+            left_out: Bool, whether the batch is to count for nothing.
         """
-        finite = ops.isfinite(ops.sum(values))
-        values = ops.where(finite, values, 0.0)
-        counts = counts * ops.cast(finite, counts.dtype)
         for index, metric in enumerate(self.term_metrics):
-            metric.update_state(values[index], sample_weight=counts[index])
+            metric.update_state(values[index], counts[index], left_out)
+
+    def update_was_left_out(self):
+        """Whether `SkipNonFinite` has just left an update out."""
+        in_a_row = getattr(self.optimizer, "in_a_row", None)
+        return in_a_row is not None and ops.greater(in_a_row, 0)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True

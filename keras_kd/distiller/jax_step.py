@@ -32,7 +32,7 @@ class JaxStep:
         )
         state = trained, others, optimizer, metrics
         with self.variables_as(state) as scope:
-            self.log_terms(terms, counts)
+            self.log_terms(terms, counts, self.update_was_left_out())
             logs = self.get_metrics_result()
         return logs, self.state_after(scope, state)
 

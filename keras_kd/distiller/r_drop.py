@@ -2,10 +2,11 @@
 
 import keras
 from keras import ops
+from keras_kd.distiller.fitting import Fitting
 from keras_kd.losses.task_labels import row_mean
 
 
-class RDrop(keras.Model):
+class RDrop(Fitting, keras.Model):
     """Trains a task model on its labels, under two draws of dropout at once.
 
     At each step every row goes through the model twice. The loss is the mean
@@ -14,8 +15,7 @@ class RDrop(keras.Model):
     of a regressor, the squared difference in place of the KL. LayerDrop, where
     a model has it, skips the same layers in both passes. A step takes about
     twice as long. Validation, `predict` and the metrics of `compile` are those
-    of the model (in training, of the first pass). To save the outcome, save
-    the model.
+    of the model (in training, of the first pass). `save` saves the model.
     Source: Liang et al., 2021, https://arxiv.org/abs/2106.14448
 
     Args:

@@ -5,13 +5,14 @@ import functools
 import keras
 from keras import ops
 from keras_kd.distiller.distiller import hold_weights
+from keras_kd.distiller.fitting import Fitting
 from keras_kd.layers import run_unless
 from keras_kd.losses import SoftTargetKL
 
 TERMS = ("masked_lm", "subnetwork_masked_lm", "subnetwork_soft_target")
 
 
-class SelfDistiller(keras.Model):
+class SelfDistiller(Fitting, keras.Model):
     """Trains a masked-LM teacher, and within it its sub-networks, with `fit`.
 
     At each step the whole teacher runs, and one of its sub-networks: the one
@@ -25,7 +26,7 @@ class SelfDistiller(keras.Model):
     Both have dropout; the whole one has its own `LayerDrop` too, which should
     then be 0 or small. Validation measures the whole teacher and the
     sub-network of `layers`. `x`, `y`, `sample_weight` are those of
-    `keras_kd.masked_lm_batches`. To save the outcome, save the teacher.
+    `keras_kd.masked_lm_batches`. `save` saves the teacher.
     Source: the sandwich rule and in-place distillation of Yu & Huang, 2019,
     https://arxiv.org/abs/1903.05134, by depth as in Hou et al., 2020,
     https://arxiv.org/abs/2004.04037
@@ -85,6 +86,11 @@ class SelfDistiller(keras.Model):
         self.loss_weights = hold_weights(self, dict.fromkeys(TERMS[1:], weight))
         self.term_metrics = [keras.metrics.Mean(name=name) for name in TERMS]
         self.built = True
+
+    @property
+    def trained_model(self):
+        """The teacher, which is saved."""
+        return self.network
 
     @property
     def backbone(self):

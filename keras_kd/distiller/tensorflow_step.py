@@ -18,8 +18,8 @@ class TensorFlowStep:
             gradients, terms = self.gradients_of(batch)
         else:
             gradients, terms = self.gradients_of_parts(batch, counts)
-        self.log_terms(terms, counts)
         self.optimizer.apply(gradients, self.trainable_weights)
+        self.log_terms(terms, counts, self.update_was_left_out())
         return self.get_metrics_result()
 
     def gradients_of(self, batch, shares=None):

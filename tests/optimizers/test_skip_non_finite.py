@@ -84,14 +84,42 @@ def test_the_learning_rate_is_the_inner_ones():
     assert float(optimizer.inner_optimizer.learning_rate) == 0.5
 
 
-def test_a_distillers_logs_leave_such_a_batch_out(tiny_config):
-    config = tiny_config
-    teacher, student = (kd.BertMaskedLM(config, seed=s) for s in (0, 1))
+def diverging(tiny_config, optimizer):
+    """A distiller, and its batches: the second one's weights are none."""
+    teacher, student = (kd.BertMaskedLM(tiny_config, seed=s) for s in (0, 1))
     distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
-    good = np.array([1.0, 2.0, 3.0], "float32")
-    rows = np.array([4.0, 4.0, 4.0], "float32")
-    distiller.log_terms(keras.ops.convert_to_tensor(good), rows)
-    bad = np.array([1.0, np.nan, 3.0], "float32")
-    distiller.log_terms(keras.ops.convert_to_tensor(bad), rows)
-    found = [float(metric.result()) for metric in distiller.term_metrics]
-    assert found == [1.0, 2.0, 3.0]
+    distiller.compile(optimizer, jit_compile=JIT, run_eagerly=not JIT)
+    ids = np.full((6, 8), 7)
+    x = {
+        "token_ids": ids,
+        "segment_ids": np.zeros_like(ids),
+        "padding_mask": np.ones_like(ids),
+        "mask_positions": np.ones((6, 2), int),
+    }
+    weights = np.ones((6, 2), "float32")
+    weights[2:4] = np.nan
+    return distiller, (x, np.full((6, 2), 7), weights)
+
+
+@pytest.mark.filterwarnings("ignore:Epoch 1 ended with")
+def test_a_distillers_logs_leave_out_what_it_leaves_out(tiny_config):
+    """Its weights too are those of one that never saw such a batch."""
+    ends = []
+    for rows in (slice(None), [0, 1, 4, 5], slice(2, 4)):
+        optimizer = kd.SkipNonFinite(keras.optimizers.SGD(0.0))
+        distiller, (x, y, weights) = diverging(tiny_config, optimizer)
+        logs = distiller.fit(
+            {name: values[rows] for name, values in x.items()},
+            y[rows],
+            sample_weight=weights[rows],
+            batch_size=2,
+            shuffle=False,
+            verbose=0,
+        ).history
+        ends.append({name: values[0] for name, values in logs.items()})
+    some_left_out, without_these, all_left_out = ends
+    assert some_left_out == pytest.approx(without_these, rel=1e-6)
+    assert some_left_out["masked_lm"] > 1
+    assert np.isnan(all_left_out["masked_lm"]) and np.isnan(
+        all_left_out["loss"]
+    )

@@ -1,0 +1,85 @@
+"""What all trainers add to Keras's `fit` and `save`."""
+
+import inspect
+import math
+import warnings
+
+import keras
+
+
+class Fitting:
+    """Mixed into `Distiller`, `SelfDistiller` and `RDrop`.
+
+    `fit` ends after an epoch whose loss is no number, with a warning that says
+    what to do (not where it is given a `CallbackList`, which is taken as it
+    is). `save` writes the model that is trained, as its own `save` does, so
+    that `ModelCheckpoint("best.keras")` keeps what is worth keeping;
+    `load_weights` and `save_weights` are those of the whole trainer.
+    """
+
+    @property
+    def trained_model(self):
+        """The model that is trained and saved."""
+        return self.student
+
+    def fit(self, *args, **kwargs):
+        check_backend(self)
+        bound = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
+        arguments = bound.arguments
+        arguments.pop("self")
+        callbacks = arguments.get("callbacks") or []
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            if isinstance(callbacks, keras.callbacks.Callback):
+                callbacks = [callbacks]
+            callbacks = [*callbacks, StopAtNonFinite()]
+        arguments["callbacks"] = callbacks
+        return super().fit(**arguments)
+
+    def save(self, filepath, overwrite=True, **kwargs):
+        """Saves the trained model, `keras.Model.save` of it."""
+        return self.trained_model.save(filepath, overwrite, **kwargs)
+
+
+class StopAtNonFinite(keras.callbacks.Callback):
+    """Ends training after an epoch whose loss is NaN or infinite, and says so.
+
+    `TerminateOnNaN` does so after a step, `ResumableRun` with `SkipNonFinite`
+    after some updates in a row that had to be left out.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        bad = {
+            name: logs[name]
+            for name in ("loss", "val_loss")
+            if not math.isfinite(logs.get(name, 0.0))
+        }
+        if not bad:
+            return
+        self.model.stop_training = True
+        warnings.warn(
+            f"Epoch {epoch + 1} ended with {bad}: training stops, since the "
+            "weights may hold numbers that are none. Go on from the last good "
+            "checkpoint with a lower learning rate or a clip of the gradient "
+            "(`clipnorm=1.0`); `kd.SkipNonFinite(optimizer)` leaves single bad "
+            "updates out.",
+            stacklevel=2,
+        )
+
+
+def check_backend(trainer):
+    """Refuses a backend that has no training step here.
+
+    Args:
+        trainer: Keras model whose name is told.
+
+    Raises:
+        RuntimeError: If Keras runs on neither TensorFlow nor JAX.
+    """
+    backend = keras.backend.backend()
+    if backend not in ("tensorflow", "jax"):
+        raise RuntimeError(
+            f"`{type(trainer).__name__}` trains on the TensorFlow and JAX "
+            "backends: set KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax "
+            f"before Python starts. Received: KERAS_BACKEND={backend}"
+        )
