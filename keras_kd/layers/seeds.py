@@ -5,11 +5,16 @@ import numpy as np
 
 
 def split_seed(seed, count):
-    """`count` independent ints from one; a different draw when it is None.
+    """`count` independent ints from one; where it is None, from Keras's.
+
+    None draws as a layer of Keras without a seed does: differently each time,
+    and after `keras.utils.set_random_seed` the same in every process.
 
     Two Keras initializers with the same seed and shape give the same weights,
     so a layer may not hand its own seed on to its parts.
     """
+    if seed is None:
+        seed = keras.initializers.RandomNormal().seed
     state = np.random.SeedSequence(seed).generate_state(count)
     return [int(number) & 0x7FFFFFFF for number in state]
 

@@ -15,6 +15,15 @@ def test_no_seed_gives_another_draw_each_time():
     assert split_seed(None, 4) != split_seed(None, 4)
 
 
+def test_no_seed_draws_from_kerass():
+    found = []
+    for seed in (5, 5, 6):
+        keras.utils.set_random_seed(seed)
+        found.append([split_seed(None, 3), split_seed(None, 3)])
+    assert found[0] == found[1] != found[2]
+    assert found[0][0] != found[0][1]
+
+
 def test_a_drawn_seed_gives_what_its_generator_would_have_given():
     first, second = (keras.random.SeedGenerator(3) for _ in range(2))
     drawn = DrawnSeed(first.next())
