@@ -1,5 +1,7 @@
 """AdamW: Keras's, with one pass over each weight where TensorFlow runs."""
 
+import warnings
+
 import keras
 
 
@@ -14,8 +16,11 @@ class AdamW(keras.optimizers.AdamW):
     than once counts with its sum, as on other backends; Keras's own squares
     and clips the parts. On other backends, for weights that are not float32,
     with `amsgrad` and under a `tf.distribute` strategy it is Keras's update.
+    A `fit` that goes on after its schedule's end, at rate 0, is told once.
     Source: Loshchilov & Hutter, 2017, https://arxiv.org/abs/1711.05101
     """
+
+    _told_of_end = False
 
     def update_step(self, gradient, variable, learning_rate):
         # In low precision the kernel's 1 - beta would be 0.
@@ -73,3 +78,17 @@ class AdamW(keras.optimizers.AdamW):
     def _apply_weight_decay(self, variables):
         if self.weight_decay:  # not the two passes for a decay of 0
             super()._apply_weight_decay(variables)
+
+    def finalize_variable_values(self, var_list):
+        super().finalize_variable_values(var_list)
+        last = getattr(self._learning_rate, "total_steps", None)
+        idle = 0 if last is None else int(self.iterations) - last
+        if idle > 0 and not self._told_of_end:
+            self._told_of_end = True
+            warnings.warn(
+                f"The last {idle} of {last + idle} updates had a learning rate "
+                f"of 0: the schedule has {last} steps. To train on, make an "
+                "optimizer with `total_steps` for all updates, and compile "
+                "with it.",
+                stacklevel=2,
+            )

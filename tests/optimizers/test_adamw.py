@@ -248,3 +248,37 @@ def test_it_comes_back_from_its_config():
     again = keras.saving.deserialize_keras_object(saved)
     assert type(again) is kd.AdamW
     assert again.get_config() == optimizer.get_config()
+
+
+def make_line(optimizer):
+    """A weight, and a function that fits it for some steps."""
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    eagerly = keras.backend.backend() == "tensorflow"
+    model.compile(optimizer, "mse", run_eagerly=eagerly)
+
+    def fit(steps):
+        x = np.ones((steps, 1), "float32")
+        model.fit(x, x, batch_size=1, verbose=0)
+
+    return fit
+
+
+@pytest.mark.parametrize("wrap", [lambda x: x, kd.SkipNonFinite])
+def test_a_fit_beyond_its_schedule_is_told_once(wrap):
+    fit = make_line(wrap(kd.distilbert_optimizer(3, 1e-3)))
+    fit(4)  # the schedule has one more, as in the scripts
+    with pytest.warns(UserWarning, match="rate of 0") as told:
+        fit(2)
+    assert str(told[-1].message) == (
+        "The last 2 of 6 updates had a learning rate of 0: the schedule has 4 "
+        "steps. To train on, make an optimizer with `total_steps` for all "
+        "updates, and compile with it."
+    )
+    fit(1)
+
+
+def test_other_schedules_and_rates_have_no_such_end():
+    schedule = keras.optimizers.schedules.PolynomialDecay(1e-3, 2, 0.0)
+    make_line(kd.AdamW(schedule))(3)
+    make_line(kd.AdamW(1e-3))(3)
