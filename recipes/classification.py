@@ -1,8 +1,8 @@
 """Texts with a class or a number, from files to scores. Not a recipe.
 
 From a frozen `Config`'s fields: task, data, train, validation, unlabeled, text,
-pair, label, regression, hold_out, hold_out_whole, train_rows, max_length,
-batch_size, seed, jit_compile.
+pair, label, classes, regression, hold_out, hold_out_whole, train_rows,
+max_length, batch_size, seed, jit_compile.
 """
 
 import dataclasses
@@ -69,6 +69,11 @@ def read_task(config):
 
 def read_public(config):
     """One of GLUE's: name, metrics, classes, both splits."""
+    if config.classes:
+        sys.exit(
+            "`--classes` are those of files of your own, with --task none. "
+            f"Received: {', '.join(config.classes)} and {config.task}"
+        )
     train, validation = (
         kd.read_glue(config.task, split, config.data)
         for split in ("train", "validation")
@@ -85,8 +90,17 @@ def read_own(config):
             "`--train` and `--validation` must be given with --task none. "
             f"Received: {config.train} and {config.validation}"
         )
+    if config.classes and config.regression:
+        sys.exit(
+            "`--classes` must be left out with --regression. Received: "
+            f"{', '.join(config.classes)}"
+        )
     columns = kd.TaskColumns(
-        config.text, config.pair, config.label, regression=config.regression
+        config.text,
+        config.pair,
+        config.label,
+        labels={name: name for name in config.classes or ()} or None,
+        regression=config.regression,
     )
     train, validation = (
         kd.read_labeled_texts(source, columns)
@@ -94,7 +108,7 @@ def read_own(config):
     )
     if config.regression:
         return config.train, ("pearson", "spearman"), None, train, validation
-    names = kd.class_names_of(train)
+    names = list(config.classes or kd.class_names_of(train))
     metrics = ("accuracy", "matthews")
     return config.train, metrics, names, train, validation
 

@@ -50,6 +50,9 @@ class Config:
         text: Column of the text.
         pair: Column of the second text, where there are two.
         label: Column of the label.
+        classes: All classes in the order of their ids, just as they are spelt;
+            default: the dataset's, or those of the training file: numbers by
+            their value, else in the alphabet's order.
         regression: Labels are numbers.
         encoder: Run folder, or checkpoint, to start from.
         teacher: Run folder of this recipe to distil from.
@@ -89,6 +92,7 @@ class Config:
     text: str = "text"
     pair: str | None = None
     label: str = "label"
+    classes: tuple[str, ...] | None = None
     regression: bool = False
     encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
     teacher: str | None = None
@@ -127,9 +131,10 @@ def main(config):
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     task = read_task(config)
-    model_class, arguments = task.model()
+    model_class, _ = task.model()
     teacher, tokenizer = load_task_teacher(config, model_class)
-    check_teacher(config, task, teacher)
+    task = with_classes_of(config, task, teacher)
+    _, arguments = task.model()
     student, tokenizer = make_student(
         config, teacher, tokenizer, model_class, **arguments
     )
@@ -160,14 +165,21 @@ def main(config):
     return results
 
 
-def check_teacher(config, task, teacher):
-    """Ends the program where the teacher has other classes than the task."""
+def with_classes_of(config, task, teacher):
+    """The task, its classes in the teacher's order.
+
+    Ends the program where the teacher has others, or `--classes` another order.
+    """
     names = getattr(teacher, "class_names", task.class_names)
+    is_free = not config.classes and names and task.class_names
+    if is_free and set(names) == set(task.class_names):
+        return dataclasses.replace(task, class_names=list(names))
     if names != task.class_names:
         sys.exit(
             f"`--teacher` must have the task's classes. Expected: "
             f"{task.class_names}. Received: {names} in {config.teacher}"
         )
+    return task
 
 
 if __name__ == "__main__":

@@ -110,6 +110,7 @@ class Config:
 
     # What the helpers of fine-tuning ask for.
     unlabeled = None
+    classes = None
     teacher = None
     seed = 0
 

@@ -5,6 +5,11 @@ The only home of tf.data.
 
 from keras_kd.data.batches import masked_lm_batches, token_batches
 from keras_kd.data.beam_pipeline import write_store_with_beam
+from keras_kd.data.class_names import (
+    check_classes,
+    class_names_of,
+    label_ids,
+)
 from keras_kd.data.conll import (
     TaggedWords,
     check_tags,
@@ -19,9 +24,6 @@ from keras_kd.data.labeled_batches import labeled_batches
 from keras_kd.data.labeled_texts import (
     LabeledText,
     TaskColumns,
-    check_classes,
-    class_names_of,
-    label_ids,
     read_labeled_texts,
 )
 from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs

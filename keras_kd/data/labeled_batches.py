@@ -3,7 +3,7 @@
 import itertools
 
 import numpy as np
-from keras_kd.data.labeled_texts import label_ids
+from keras_kd.data.class_names import label_ids
 from keras_kd.data.last_calls import last_calls
 from keras_kd.quiet import import_tensorflow
 

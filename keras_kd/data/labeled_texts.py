@@ -2,16 +2,15 @@
 
 import csv
 import dataclasses
-import math
 import pathlib
 
-import numpy as np
 from keras_kd.data.dataset_sources import (
     names_dataset,
     names_of_ids,
     read_rows,
 )
-from keras_kd.data.text_files import read_json_lines, read_lines
+from keras_kd.data.row_labels import read_labels
+from keras_kd.data.text_files import kind_of, read_json_lines, read_lines
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
 
@@ -26,12 +25,17 @@ class LabeledText:
         label: Str, a class; float, where the task is a number; None where
             nobody has labelled it.
         place: Str. Where it stands, for errors: file and line.
+        class_names: Tuple of str or None. All classes of where it is from, in
+            the order of their ids, where that says so.
     """
 
     text: str
     pair: str | None = None
     label: str | float | None = None
     place: str = ""
+    class_names: tuple[str, ...] | None = dataclasses.field(
+        default=None, repr=False, compare=False
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +48,8 @@ class TaskColumns:
         label: Str or None, that of the label; None: nothing is labelled.
         header: Tuple of str, the columns in order, of a .tsv whose first line
             does not say so; or None.
-        labels: Dict of the file's label to the name of its class; or None, to
-            take the file's as they are.
+        labels: Dict of the file's label to the name of its class, in the order
+            of their ids; or None, to take the file's as they are.
         regression: Bool. Whether labels are numbers.
     """
 
@@ -75,74 +79,47 @@ def read_labeled_texts(source, columns=None):
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If its suffix is unknown, a column is missing, or a row has
-            too many, no text, an unknown label or one that is no number: the
-            message names file and line.
+            too many or no text: the message names file and line. If labels are
+            missing, lists (several labels a text are not supported yet),
+            unknown, no numbers, or spelt in more ways than one, " positive"
+            beside "positive": one message names all of them by their lines.
         OSError: If a dataset is not to be had.
     """
     columns = columns or TaskColumns()
-    found = [
-        _labeled_text(row, place, columns)
-        for place, row in _rows(str(source), columns)
-    ]
-    if not found:
+    names, rows = _rows(str(source), columns)
+    places, texts, labels = [], [], []
+    for place, row in rows:
+        texts.append(_texts_of(row, place, columns))
+        labels.append(row.get(columns.label))
+        places.append(place)
+    if not texts:
         raise ValueError(
             f"`source` must hold texts. Received: no row in {source}"
         )
-    return found
-
-
-def class_names_of(texts):
-    """The labels that texts have, sorted."""
-    return sorted({t.label for t in texts if t.label is not None})
-
-
-def check_classes(texts, class_names):
-    """Refuses training texts that lack a class.
-
-    Args:
-        texts: List of `LabeledText`.
-        class_names: List of str.
-
-    Raises:
-        ValueError: If a class is empty, or as `label_ids`.
-    """
-    label_ids(texts, class_names)
-    there = {text.label for text in texts}
-    empty = [name for name in class_names if name not in there]
-    if empty:
-        raise ValueError(
-            f"`texts` must hold a text of every class of {list(class_names)}. "
-            f"Received: none of {', '.join(map(repr, empty))}"
-        )
-
-
-def label_ids(texts, class_names):
-    """Labels of texts as an array, (N,): int32 ids or float32 numbers.
-
-    Raises:
-        ValueError: If a label is no class.
-    """
-    if class_names is None:
-        labels = [0.0 if text.label is None else text.label for text in texts]
-        return np.array(labels, "float32")
-    ids = {name: index for index, name in enumerate(class_names)}
-    for text in texts:
-        if text.label is not None and text.label not in ids:
-            raise ValueError(
-                f"labels must be one of `class_names`, {list(class_names)}. "
-                f"Received: {text.label!r} in {text.place or 'a text'}"
-            )
-    return np.array([ids.get(text.label, 0) for text in texts], "int32")
+    if columns.label is None:
+        labels = [None] * len(texts)
+    else:
+        labels = read_labels(labels, places, columns, names)
+    if columns.labels is not None:
+        names = dict.fromkeys(columns.labels.values())
+    names = tuple(names) if names and not columns.regression else None
+    return [
+        LabeledText(*pair, label, place, names)
+        for pair, label, place in zip(texts, labels, places, strict=True)
+    ]
 
 
 def _rows(source, columns):
-    """Yields the place of each row, and the row, a dict."""
+    """Names of the ids of classes or None; the place of each row, and the row.
+
+    Rows are dicts.
+    """
     if names_dataset(source):
-        yield from _dataset_rows(source, columns)
-        return
+        features, rows = read_rows(source)
+        return names_of_ids(features.get(columns.label)), rows
     path = pathlib.Path(source)
-    suffixes = [s for s in path.suffixes if s not in (".gz", ".xz")]
-    if not suffixes or suffixes[-1] not in SUFFIXES:
+    suffix = kind_of(path)[0]
+    if suffix not in SUFFIXES:
         raise ValueError(
             f"`source` must end in {', '.join(SUFFIXES)}, or be 'hf:...'. "
             f"Received: {source}"
@@ -151,12 +128,9 @@ def _rows(source, columns):
         raise FileNotFoundError(
             f"`source` must be an existing file. Received: {source}"
         )
-    if suffixes[-1] == ".tsv":
-        yield from _read_tsv(path, columns.header)
-    elif suffixes[-1] == ".csv":
-        yield from _read_csv(path)
-    else:
-        yield from read_json_rows(path)
+    if suffix == ".tsv":
+        return None, _read_tsv(path, columns.header)
+    return None, _read_csv(path) if suffix == ".csv" else read_json_rows(path)
 
 
 def _read_tsv(path, header):
@@ -209,18 +183,8 @@ def read_json_rows(path):
         yield place, row
 
 
-def _dataset_rows(source, columns):
-    features, rows = read_rows(source)
-    names = names_of_ids(features.get(columns.label))
-    for place, row in rows:
-        label = row.get(columns.label)
-        if names and isinstance(label, int) and label >= 0:
-            row[columns.label] = names[label]
-        yield place, row
-
-
-def _labeled_text(row, place, columns):
-    """A row as a `LabeledText`."""
+def _texts_of(row, place, columns):
+    """A row's text, and its second one or None."""
     wanted = [c for c in (columns.text, columns.pair, columns.label) if c]
     missing = [name for name in wanted if name not in row]
     if missing:
@@ -234,36 +198,4 @@ def _labeled_text(row, place, columns):
             raise ValueError(
                 f"column {name!r} must hold text. Received: {text!r} in {place}"
             )
-    pair = texts[1] if columns.pair else None
-    return LabeledText(texts[0], pair, _label_of(row, place, columns), place)
-
-
-def _label_of(row, place, columns):
-    if columns.label is None:
-        return None
-    label = row[columns.label]
-    if columns.regression:
-        try:
-            number = float(label)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not math.isfinite(number):
-            raise ValueError(
-                f"column {columns.label!r} must hold a finite number. "
-                f"Received: {label!r} in {place}"
-            )
-        return number
-    label = "" if label is None else str(label)
-    if columns.labels is not None and label not in columns.labels.values():
-        if label not in columns.labels:
-            raise ValueError(
-                f"column {columns.label!r} must be one of "
-                f"{list(columns.labels)}. Received: {label!r} in {place}"
-            )
-        return columns.labels[label]
-    if not label:
-        raise ValueError(
-            f"column {columns.label!r} must hold a label. Received: "
-            f"{row[columns.label]!r} in {place}"
-        )
-    return label
+    return texts[0], texts[1] if columns.pair else None

@@ -38,7 +38,7 @@ class TextFile:
 
     def read(self, text_column):
         """Yields the documents."""
-        suffix = _kind(self.path)[0]
+        suffix = kind_of(self.path)[0]
         if suffix in TEXT_SUFFIXES:
             return group_lines(read_lines(self.path))
         readers = {
@@ -93,7 +93,7 @@ def _files_below(folder):
         file
         for file in sorted(folder.rglob("*"))
         if file.is_file()
-        and _kind(file)[0] in SUFFIXES
+        and kind_of(file)[0] in SUFFIXES
         and not any(
             part.startswith(".") for part in file.relative_to(folder).parts
         )
@@ -117,7 +117,7 @@ def _find(source):
     else:
         files = [pathlib.Path(source)]
     for file in files:
-        if file.exists() and _kind(file)[0] in SUFFIXES and file.is_file():
+        if file.exists() and kind_of(file)[0] in SUFFIXES and file.is_file():
             continue
         if not file.exists():
             looks_like_file = file.suffix or len(file.parts) > 1
@@ -134,16 +134,20 @@ def _find(source):
     return files
 
 
-def _kind(file):
-    """Suffix that tells the format, and the compression's or None."""
-    if file.suffix in COMPRESSIONS:
-        return pathlib.Path(file.stem).suffix, file.suffix
-    return file.suffix, None
+def kind_of(file):
+    """Suffix that tells the format, and the compression's or None.
+
+    Both in lower case, however they are written: .TXT.GZ is .txt and .gz.
+    """
+    suffix = file.suffix.lower()
+    if suffix in COMPRESSIONS:
+        return pathlib.Path(file.stem).suffix.lower(), suffix
+    return suffix, None
 
 
 def _open(file):
     """The file's bytes, decompressed."""
-    compression = _kind(file)[1]
+    compression = kind_of(file)[1]
     return COMPRESSIONS[compression](file) if compression else file.open("rb")
 
 
@@ -214,6 +218,19 @@ def is_title(line):
     )
 
 
+def read_json(text):
+    """What JSON says.
+
+    Raises:
+        ValueError: If it is none, or nested or of numbers beyond what Python
+            takes.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def read_json_lines(file):
     """Yields the place of each line of JSON, and what it says."""
     for number, line in enumerate(read_lines(file), start=1):
@@ -221,8 +238,8 @@ def read_json_lines(file):
             continue
         place = f"{file}, line {number}"
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
+            row = read_json(line)
+        except ValueError as error:
             raise ValueError(
                 "`source` must hold one JSON object a line. "
                 f"Received: {place}: {error}"

@@ -161,23 +161,39 @@ def test_a_file_that_is_not_there(tmp_path):
         kd.read_labeled_texts(tmp_path / "a.tsv")
 
 
-def test_classes_are_found_sorted_and_checked():
-    texts = [
-        kd.LabeledText("a", label="y", place="f, line 1"),
-        kd.LabeledText("b", label="x", place="f, line 2"),
-        kd.LabeledText("c"),
-    ]
-    assert kd.class_names_of(texts) == ["x", "y"]
-    kd.check_classes(texts, ["y", "x"])
-    assert kd.label_ids(texts, ["y", "x"]).tolist() == [0, 1, 0]
-    with pytest.raises(ValueError, match="every class.*Received: none of 'z'"):
-        kd.check_classes(texts, ["x", "y", "z"])
-    with pytest.raises(ValueError, match="Received: 'y' in f, line 1"):
-        kd.check_classes(texts, ["x"])
+@pytest.mark.parametrize("name", ["A.TSV", "a.Tsv.GZ", "a.tsv.gz"])
+def test_suffixes_may_be_in_capitals(tmp_path, name):
+    content = b"text\tlabel\na\tx\n"
+    if name.lower().endswith("gz"):
+        content = gzip.compress(content)
+    (tmp_path / name).write_bytes(content)
+    (found,) = kd.read_labeled_texts(tmp_path / name)
+    assert (found.text, found.label) == ("a", "x")
 
 
-def test_labels_of_numbers_are_floats():
-    texts = [kd.LabeledText("a", label=1.5), kd.LabeledText("b")]
-    labels = kd.label_ids(texts, None)
-    assert labels.dtype == "float32"
-    assert labels.tolist() == [1.5, 0.0]
+def test_classes_keep_the_order_of_their_dataset(monkeypatch):
+    names = ["neutral", "good", "bad"]
+    features = datasets.Features(
+        {
+            "text": datasets.Value("string"),
+            "label": datasets.ClassLabel(names=names),
+        }
+    )
+    rows = datasets.Dataset.from_dict(
+        {"text": ["a", "b", "c"], "label": [2, 0, 1]}, features=features
+    )
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows)
+    texts = kd.read_labeled_texts("hf:me/reviews")
+    assert kd.class_names_of(texts) == names
+    assert kd.class_names_of(texts[:1]) == ["bad"]
+    rows = rows.map(lambda row: {"label": row["label"] - 1})
+    with pytest.raises(ValueError, match=r"hold a label. Received: -1 in .*1"):
+        kd.read_labeled_texts("hf:me/reviews")
+
+
+def test_an_explicit_list_of_classes_gives_their_order(tmp_path):
+    file = write(tmp_path / "a.tsv", "text\tlabel\na\t0\nb\t1\nc\t0\n")
+    columns = kd.TaskColumns(labels={"1": "yes", "0": "no"})
+    texts = kd.read_labeled_texts(file, columns)
+    assert kd.class_names_of(texts) == ["yes", "no"]
+    assert kd.label_ids(texts, kd.class_names_of(texts)).tolist() == [1, 0, 1]

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import types
 
 import keras_kd as kd
 import finetune_classifier
@@ -110,6 +111,9 @@ def test_nothing_trains_on_bad_data(config, tmp_path):
         ({"encoder": str(tmp_path / "none")}, "`--encoder`:"),
         ({"teacher": str(tmp_path)}, "`--teacher` must be a run folder"),
         ({"teacher": "run", "r_drop": 1.0}, "`--r-drop` must be 0 with a"),
+        ({"classes": ("good", "bad"), "task": "SST-2"}, "`--classes` are"),
+        ({"classes": ("a", "b"), "regression": True}, "left out with --regression"),
+        ({"classes": ("x", "y")}, r"one of \['x', 'y'\]. Received: "),
         ({"r_drop": -1.0}, "`--r-drop`: `weight` must be 0 or more"),
     ]
     for changes, message in cases:
@@ -149,3 +153,21 @@ def test_the_recipe_has_a_line_for_every_field():
     described = Config.__doc__.split("Args:")[1]
     assert all(f"{name}:" in described for name in fields)
     assert finetune_classifier.SMOKE.keys() <= fields
+
+
+def test_classes_are_in_the_order_asked_for_or_the_teachers(config, tmp_path):
+    path = tmp_path / "stars.tsv"
+    rows = [f"text {n}\t{n % 12}" for n in range(60)]
+    path.write_text("\n".join(["text\tlabel", *rows]))
+    config = dataclasses.replace(config, train=str(path), validation=str(path))
+    names = [str(number) for number in range(12)]
+    task = finetune_classifier.read_task(config)
+    assert task.class_names == names
+    teacher = types.SimpleNamespace(class_names=sorted(names))
+    learnt = finetune_classifier.with_classes_of(config, task, teacher)
+    assert learnt.class_names == sorted(names)
+    config = dataclasses.replace(config, classes=tuple(names[::-1]))
+    task = finetune_classifier.read_task(config)
+    assert task.class_names == names[::-1]
+    with pytest.raises(SystemExit, match="must have the task's classes"):
+        finetune_classifier.with_classes_of(config, task, teacher)
