@@ -2,18 +2,18 @@
 
 import dataclasses
 import pathlib
-import re
 
 import numpy as np
+from keras_kd.data.class_names import grows_with_text, names_in_order
+from keras_kd.data.conll_rows import read_conll_rows
 from keras_kd.data.dataset_sources import (
     names_dataset,
     names_of_ids,
     read_rows,
 )
 from keras_kd.data.labeled_texts import read_json_rows
-from keras_kd.data.text_files import COMPRESSIONS, read_lines
+from keras_kd.data.text_files import kind_of
 
-DOCUMENT_START = "-DOCSTART-"
 JSON_TAGS = ("tags", "ner_tags")
 
 
@@ -25,11 +25,16 @@ class TaggedWords:
         words: Tuple of str.
         tags: Tuple of str, one a word; None where nobody has tagged them.
         place: Str. Where it begins, for errors: file and line.
+        tag_names: Tuple of str or None. All tags of where it is from, in the
+            order of their ids, where that says so.
     """
 
     words: tuple[str, ...]
     tags: tuple[str, ...] | None = None
     place: str = ""
+    tag_names: tuple[str, ...] | None = dataclasses.field(
+        default=None, repr=False, compare=False
+    )
 
 
 def read_tagged_words(source, word=0, tag=-1, tag_names=None):
@@ -40,7 +45,8 @@ def read_tagged_words(source, word=0, tag=-1, tag_names=None):
     rows of this form, and names for its ids. Any other file is as those of
     CoNLL: a word a line, and blank lines between sentences. Columns are parted
     by tabs where the first row has one, else by spaces; `-DOCSTART-` rows are
-    left out. Which scheme tags follow does not matter, nor whether they do.
+    left out, and comments ("# newdoc") at a sentence's head. Which scheme tags
+    follow does not matter, nor whether they do.
     Source: Tjong Kim Sang & De Meulder, 2003,
     https://arxiv.org/abs/cs/0306050
 
@@ -50,8 +56,9 @@ def read_tagged_words(source, word=0, tag=-1, tag_names=None):
         word: Int. Column of the word; below 0, counted from the last.
         tag: Int. Column of the tag, likewise; None: nothing is tagged, and a
             .jsonl needs `tokens` alone.
-        tag_names: List of str or None. Names of ids, where tags are such and
-            no dataset names them itself.
+        tag_names: List of str or None. All tags there are, in the order of
+            their ids; needed where tags are ids and no dataset names them
+            itself.
 
     Returns:
         List of `TaggedWords`.
@@ -61,7 +68,9 @@ def read_tagged_words(source, word=0, tag=-1, tag_names=None):
         ValueError: If it holds no sentence or is not UTF-8, a column is
             missing or empty, a row has another number of columns than the
             first, or a sentence another number of tags than words: the
-            message names file and line.
+            message names file and line. If a file reads as one giant sentence,
+            or tags grow with the text, as a column of words does, and are not
+            given as `tag_names`.
         OSError: If a dataset is not to be had.
     """
     if names_dataset(source):
@@ -75,7 +84,21 @@ def read_tagged_words(source, word=0, tag=-1, tag_names=None):
         raise ValueError(
             f"`source` must hold sentences. Received: no word in {source}"
         )
+    if found[0].tag_names is None:
+        _check_tags_are_a_set(found, source)
     return found
+
+
+def _check_tags_are_a_set(sentences, source):
+    """Refuses a column of what are no tags."""
+    words = sum(len(sentence.words) for sentence in sentences)
+    tags = {tag for s in sentences for tag in s.tags or ()}
+    if grows_with_text(len(tags), words):
+        raise ValueError(
+            "`tag` must be the column of the tags, or `tag_names` all of them. "
+            f"Received: {len(tags):,} tags of {words:,} words in {source}, "
+            f"such as {', '.join(map(repr, sorted(tags)[:5]))}"
+        )
 
 
 def _sentences_of_file(path, word, tag, tag_names):
@@ -83,19 +106,23 @@ def _sentences_of_file(path, word, tag, tag_names):
         raise FileNotFoundError(
             f"`source` must be an existing file. Received: {path}"
         )
-    name = path.stem if path.suffix in COMPRESSIONS else path.name
-    if name.endswith(".jsonl"):
+    if kind_of(path)[0] == ".jsonl":
         return _json_sentences(read_json_rows(path), tag is not None, tag_names)
     return [
-        _conll_sentence(rows, word, tag)
-        for rows in _conll_rows(path, word, tag)
+        _conll_sentence(rows, word, tag, tag_names)
+        for rows in read_conll_rows(path, word, tag)
     ]
 
 
 def tag_names_of(sentences):
-    """The tags that sentences have: "O" first, the others sorted."""
+    """The tags that sentences have, in order.
+
+    Those of a dataset, or of an explicit list, in its order; else "O" first,
+    then as `class_names_of`.
+    """
+    known = dict.fromkeys(n for s in sentences for n in s.tag_names or ())
     found = {tag for s in sentences for tag in s.tags or ()}
-    return sorted(found, key=lambda tag: (tag != "O", tag))
+    return names_in_order(found, known or ("O",))
 
 
 def check_tags(sentences, tag_names):
@@ -141,50 +168,7 @@ def tag_ids(sentences, tag_names):
     return found
 
 
-def _conll_rows(path, word, tag):
-    """Yields lists of rows, each a place and its cells: a sentence."""
-    rows, separator, columns = [], None, 0
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip() or line.startswith(DOCUMENT_START):
-            if rows:
-                yield rows
-            rows = []
-            continue
-        place = f"{path}, line {number}"
-        line = line.rstrip("\r\n")
-        first = separator is None
-        if first:
-            separator = "\t" if "\t" in line else " +"
-        if separator != "\t":
-            line = line.strip(" ")
-        cells = [cell.strip(" ") for cell in re.split(separator, line)]
-        if first:
-            _check_columns(word, tag, cells, place)
-            columns = len(cells)
-        if len(cells) != columns:
-            raise ValueError(
-                f"a row must have {columns} columns, as the file's first. "
-                f"Received: {len(cells)}, {cells}, in {place}"
-            )
-        rows.append((place, cells))
-    if rows:
-        yield rows
-
-
-def _check_columns(word, tag, cells, place):
-    """Refuses a file that lacks a column, or has one for word and tag."""
-    wanted = [word] if tag is None else [word, tag]
-    there = range(len(cells))
-    found = {there[c] for c in wanted if -len(there) <= c < len(there)}
-    if len(found) < len(wanted):
-        raise ValueError(
-            "`word` and `tag` must be two columns of the file, here "
-            f"{word} and {tag}. Received: {len(cells)} columns, {cells}, in "
-            f"{place}"
-        )
-
-
-def _conll_sentence(rows, word, tag):
+def _conll_sentence(rows, word, tag, tag_names):
     for place, cells in rows:
         if not cells[word] or (tag is not None and not cells[tag]):
             raise ValueError(
@@ -195,7 +179,7 @@ def _conll_sentence(rows, word, tag):
     if tag is not None:
         tags = tuple(cells[tag] for _, cells in rows)
     words = tuple(cells[word] for _, cells in rows)
-    return TaggedWords(words, tags, rows[0][0])
+    return TaggedWords(words, tags, rows[0][0], _tuple(tag_names))
 
 
 def _json_sentences(rows, is_tagged, tag_names):
@@ -236,7 +220,11 @@ def _json_sentence(row, place, is_tagged, tag_names):
             f"`{key}` must be text, or ids of `tag_names`, "
             f"{tag_names and list(tag_names)}. Received: {wrong!r} in {place}"
         )
-    return TaggedWords(tuple(words), tuple(named), place)
+    return TaggedWords(tuple(words), tuple(named), place, _tuple(tag_names))
+
+
+def _tuple(names):
+    return tuple(names) if names else None
 
 
 def _is_text(value):

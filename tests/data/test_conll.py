@@ -198,3 +198,46 @@ def test_a_dataset_of_other_columns_is_refused(hub):
     hub({"words": [["Peter"]]})
     with pytest.raises(ValueError, match="`tokens` must be a list of words"):
         read_tagged_words("hf:me/names")
+
+
+def test_tags_keep_the_order_of_their_dataset(hub):
+    names = ["O", "B-PER", "I-PER", "B-LOC"]
+    hub(
+        {"tokens": [["a", "b", "c"]], "ner_tags": [[3, 1, 0]]},
+        tokens=datasets.List(datasets.Value("string")),
+        ner_tags=datasets.List(datasets.ClassLabel(names=names)),
+    )
+    assert tag_names_of(read_tagged_words("hf:me/names")) == [
+        "O",
+        "B-PER",
+        "B-LOC",
+    ]
+
+
+def test_tags_that_are_numbers_are_in_the_order_of_their_values():
+    tags = [str(number) for number in range(12)]
+    sentences = [TaggedWords(tuple(tags), tuple(sorted(tags)))]
+    assert tag_names_of(sentences) == tags
+
+
+def test_an_explicit_list_of_tags_gives_their_order(write):
+    path = write("a X\nb O\nc Y\n")
+    found = read_tagged_words(path, tag_names=["Y", "X", "O"])
+    assert tag_names_of(found) == ["Y", "X", "O"]
+
+
+def test_a_column_of_words_is_no_column_of_tags(write):
+    path = write("\n".join(f"w{n} l{n} O\n" for n in range(40)))
+    with pytest.raises(
+        ValueError, match="`tag` must be.*40 tags of 40 words in .*'l0', 'l1'"
+    ):
+        read_tagged_words(path, tag=1)
+    names = [f"l{n}" for n in range(40)]
+    assert len(read_tagged_words(path, tag=1, tag_names=names)) == 40
+    assert len(read_tagged_words(path)) == 40
+
+
+def test_suffixes_may_be_in_capitals(write):
+    row = json.dumps({"tokens": ["a"], "tags": ["O"]})
+    path = write(gzip.compress(row.encode()), "DATA.JSONL.GZ")
+    assert read_tagged_words(path)[0].words == ("a",)
