@@ -74,17 +74,17 @@ def main(config):
         train, held_out = read_parts(config)
     except (OSError, ValueError) as error:
         sys.exit(f"`--corpus`: {error}")
-    train = Watched(train, "words")
-    tokenizer = make_tokenizer(config, folder, train)
+    watched = Watched(train, "words")
+    tokenizer = make_tokenizer(config, folder, watched)
     report = {}
     for name, documents, total in (
-        ("train", train.documents, train.number or None),
+        ("train", train, watched.number or None),
         ("held_out", held_out, None),
     ):
-        if config.beam is None:
-            documents = Watched(documents, name, total)
         kept = kd.DocumentFilter(
-            documents,
+            documents
+            if config.beam is not None
+            else Watched(documents, name, total),
             config.shortest,
             config.drop_duplicates,
             config.most_unknown,
@@ -94,6 +94,7 @@ def main(config):
         unknown = int(store.token_counts[tokenizer.unknown_id])
         report[name] = {
             **kept.counts,
+            "empty_files": len(documents.empty_files),
             "tokens": store.tokens,
             "unknown": unknown / max(1, store.tokens + unknown),
             "blocks": len(store),

@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+import re
 
 from keras_kd.data.dataset_sources import find_dataset
 from keras_kd.data.docstrings import read_docstrings
@@ -14,6 +15,9 @@ SPLITS = {
     "test": range(95, 100),
 }
 
+# Wiki40B's marks of what begins; a new line in a paragraph.
+_MARKS = re.compile(r"_START_(ARTICLE|SECTION|PARAGRAPH)_\n?|_NEWLINE_")
+
 
 def read_documents(source, split=None, text_column="text"):
     """The documents of a corpus, one str each, streamed.
@@ -23,7 +27,8 @@ def read_documents(source, split=None, text_column="text"):
             article) is recognised; else blank lines separate documents; else,
             without blank lines, each line is a document.
         .jsonl, .csv, .parquet: one row a document, from `text_column`.
-        Each may be compressed: .gz, .xz.
+        Each may be compressed: .gz, .xz. Wiki40B's marks, such as
+        _START_ARTICLE_, are left out, as of a dataset's texts.
 
     Args:
         source: One of these, or a list of them, read in order:
@@ -48,8 +53,9 @@ def read_documents(source, split=None, text_column="text"):
 
     Raises:
         ValueError: At once, if the source, its suffix or the split is
-            unknown; while reading, if a file is empty, binary or not UTF-8,
-            or a row has no text: the message names file and line.
+            unknown; while reading, if a file is binary or not UTF-8, or a row
+            has no text: the message names file and line; if it is empty, and
+            not one of many in a folder or glob.
         FileNotFoundError: At once, if a file is not there or nothing matches.
         OSError: While reading, if a dataset is not to be had.
     """
@@ -66,23 +72,70 @@ def read_documents(source, split=None, text_column="text"):
 
 
 class Documents:
-    """What `read_documents` returns: iterate it as often as needed."""
+    """What `read_documents` returns: iterate it as often as needed.
 
-    def __init__(self, sources, split, text_column):
+    Args:
+        sources: List of what has `read`.
+        split: As of `read_documents`.
+        text_column: Likewise.
+        whole: Bool. False: these are some of a folder's files, and each may be
+            without text.
+
+    Attributes:
+        empty_files: List of the files without text that the last iteration
+            passed over, of a folder or a glob.
+    """
+
+    def __init__(self, sources, split, text_column, whole=True):
         self.sources = sources
         self.split = split
         self.text_column = text_column
+        self.whole = whole
+        self.empty_files = []
 
     def __iter__(self):
         parts = SPLITS.get(self.split)
+        empty_files = []
         for source in self.sources:
-            for document in _read(source, self.text_column):
+            empty = True
+            for document in source.read(self.text_column):
+                document = without_marks(document)
+                if not document.strip():
+                    continue
+                empty = False
                 if parts is None or part_of(document) in parts:
                     yield document
+            if empty:
+                _check_is_one_of_many(source)
+                empty_files.append(source)
+        self.pass_over(empty_files)
+
+    def pass_over(self, empty_files):
+        """Notes files without text; refuses a folder of such alone.
+
+        Raises:
+            ValueError: If all of a folder, or a glob, are.
+        """
+        self.empty_files = empty_files
+        empty = {file.folder for file in empty_files}
+        full = {
+            getattr(source, "folder", None)
+            for source in self.sources
+            if source not in empty_files
+        }
+        if self.whole and empty - full:
+            raise _no_text(", ".join(sorted(empty - full)))
 
     def __repr__(self):
         sources = [str(source) for source in self.sources]
         return f"Documents({sources}, split={self.split!r})"
+
+
+def without_marks(document):
+    """A document without Wiki40B's marks, wherever it was had from."""
+    if "_START_" not in document and "_NEWLINE_" not in document:
+        return document
+    return _MARKS.sub("\n", document).strip()
 
 
 def part_of(document):
@@ -112,14 +165,11 @@ def _find(source):
     return find_files(source) if dataset is None else [dataset]
 
 
-def _read(source, text_column):
-    """Yields the documents of one source; refuses an empty one."""
-    empty = True
-    for document in source.read(text_column):
-        if document.strip():
-            empty = False
-            yield document
-    if empty:
-        raise ValueError(
-            f"`source` must hold text. Received: no text in {source}"
-        )
+def _check_is_one_of_many(source):
+    """Refuses a source without text that is no file of a folder."""
+    if getattr(source, "folder", None) is None:
+        raise _no_text(source)
+
+
+def _no_text(source):
+    return ValueError(f"`source` must hold text. Received: no text in {source}")

@@ -1,5 +1,6 @@
 """Documents and rows of datasets: Hugging Face's, TensorFlow Datasets'."""
 
+import collections.abc
 import contextlib
 import dataclasses
 import itertools
@@ -101,8 +102,9 @@ class NamedDataset:
 
     def read(self, text_column):
         """Yields the documents."""
-        _, rows = self.rows()
-        return documents_of(rows, text_column, self)
+        with self._named():
+            found = self.load()
+        return documents_of(self._each(found), text_column, self)
 
     def rows(self):
         """Its features, a dict that may be empty; and its rows, an iterator.
@@ -112,7 +114,8 @@ class NamedDataset:
         """
         with self._named():
             found = self.load()
-        return getattr(found, "features", None) or {}, self._each(found)
+            features = getattr(found, "features", None) or {}
+        return features, self._each(found)
 
     def _each(self, found):
         with self._named():
@@ -125,7 +128,20 @@ class NamedDataset:
         except Exception as error:  # of many kinds, by what is missing
             raise OSError(
                 f"`source` must be a dataset that can be had: {self}: {error}"
+                f"{_hint(error)}"
             ) from error
+
+
+def _hint(error):
+    """What to install, where the error is that Apache Beam is not there."""
+    while error is not None:
+        if re.search(r"apache.?beam", str(error)):
+            return (
+                ". This dataset is made by Apache Beam: pip install "
+                "'apache-beam[gcp]'"
+            )
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 class HubDataset(NamedDataset):
@@ -159,7 +175,25 @@ class TensorFlowDataset(NamedDataset):
         import tensorflow_datasets
 
         rows = tensorflow_datasets.load(self.name, split=self.split)
-        return tensorflow_datasets.as_numpy(rows)
+        return _TensorFlowRows(self.name, tensorflow_datasets.as_numpy(rows))
+
+
+@dataclasses.dataclass(frozen=True)
+class _TensorFlowRows:
+    """Rows, and what the dataset says of their columns."""
+
+    name: str
+    rows: collections.abc.Iterable
+
+    def __iter__(self):
+        return iter(self.rows)
+
+    @property
+    def features(self):
+        import tensorflow_datasets
+
+        found = tensorflow_datasets.builder(self.name).info.features
+        return dict(found.items())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,10 +238,6 @@ def documents_of(rows, text_column, source):
     yield from group_lines(texts) if any(map(is_title, head)) else texts
 
 
-# Wiki40B's marks of what begins; a new line in a paragraph.
-_MARKS = re.compile(r"_START_(ARTICLE|SECTION|PARAGRAPH)_\n?|_NEWLINE_")
-
-
 def _text_of(row, text_column, source):
     text = row.get(text_column)
     if isinstance(text, bytes):
@@ -217,6 +247,4 @@ def _text_of(row, text_column, source):
             f"`text_column` must be a column of text of {source}: "
             f"{sorted(row)}. Received: {text_column!r}"
         )
-    if text.startswith("\n_START_ARTICLE_"):
-        text = _MARKS.sub("\n", text).strip()
     return text

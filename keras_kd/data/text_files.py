@@ -29,9 +29,15 @@ csv.field_size_limit(sys.maxsize)
 
 @dataclasses.dataclass(frozen=True)
 class TextFile:
-    """A file of documents."""
+    """A file of documents.
+
+    Attributes:
+        path: `pathlib.Path`.
+        folder: Str or None. The folder, or glob, that it was found by.
+    """
 
     path: pathlib.Path
+    folder: str | None = None
 
     def __str__(self):
         return str(self.path)
@@ -84,8 +90,9 @@ def find_files(source):
     """
     path = pathlib.Path(source)
     if path.is_dir():
-        return [TextFile(file) for file in _files_below(path)]
-    return [TextFile(file) for file in _find(source)]
+        return [TextFile(file, source) for file in _files_below(path)]
+    folder = source if _is_glob(source) else None
+    return [TextFile(file, folder) for file in _find(source)]
 
 
 def _files_below(folder):
@@ -106,9 +113,13 @@ def _files_below(folder):
     return files
 
 
+def _is_glob(source):
+    return glob.has_magic(source) and not pathlib.Path(source).exists()
+
+
 def _find(source):
     """Files of a path or a glob, sorted."""
-    if glob.has_magic(source) and not pathlib.Path(source).exists():
+    if _is_glob(source):
         files = sorted(map(pathlib.Path, glob.glob(source, recursive=True)))
         if not files:
             raise FileNotFoundError(

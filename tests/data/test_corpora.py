@@ -125,6 +125,40 @@ def test_text_column_names_the_column_in_each_format(tmp_path):
     assert documents == ["csv", "jsonl", "parquet"]
 
 
+MARKED = "_START_ARTICLE_\nRay\n_START_SECTION_\nLife\n_START_PARAGRAPH_\n"
+MARKED += "It swims._NEWLINE_It eats."
+
+
+def read_words(file):
+    return " ".join(read(file)).split()
+
+
+@pytest.mark.parametrize("text", [f"\n{MARKED}", MARKED, f"  \n\n{MARKED}\n"])
+def test_wiki40bs_marks_are_left_out_whatever_the_file(tmp_path, text):
+    words = "Ray Life It swims. It eats.".split()
+    parquet = write_parquet(tmp_path / "a.parquet", {"text": [text]})
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}))
+    (tmp_path / "a.csv").write_text(f'text\n"{text}"\n')
+    (tmp_path / "a.txt").write_text(text)
+    (tmp_path / "b.txt").write_text(text.replace("\n", " "))
+    for file in (parquet, *map(tmp_path.joinpath, ("a.jsonl", "a.csv"))):
+        assert read_words(file) == words
+    for file in (tmp_path / "a.txt", tmp_path / "b.txt"):
+        assert read_words(file) == words
+    (document,) = read(tmp_path / "a.jsonl")
+    assert "Life\n" in document  # lines stay apart
+
+
+def test_a_paragraph_by_itself_has_no_marks_either(tmp_path):
+    rows = ["_START_PARAGRAPH_\nIt swims.", "It eats._NEWLINE_So.", "a_START_b"]
+    write_parquet(tmp_path / "a.parquet", {"text": rows})
+    assert read(tmp_path / "a.parquet") == [
+        "It swims.",
+        "It eats.\nSo.",
+        "a_START_b",
+    ]
+
+
 # Sources
 
 
@@ -268,6 +302,29 @@ def test_a_file_without_text_is_refused(tmp_path, name, compression, content):
     file.write_bytes(COMPRESS[compression](content))
     with pytest.raises(ValueError, match=f"must hold text.*no text in {file}"):
         read(file)
+
+
+def test_an_empty_file_among_many_is_passed_over_and_counted(tmp_path):
+    for name, text in (("a", "one\n"), ("b", " \n"), ("c", "two\n")):
+        (tmp_path / f"{name}.txt").write_text(text)
+    for source in (tmp_path, str(tmp_path / "*.txt")):
+        documents = read_documents(source)
+        for _ in range(2):
+            assert list(documents) == ["one", "two"]
+            assert [str(file) for file in documents.empty_files] == [
+                str(tmp_path / "b.txt")
+            ]
+    with pytest.raises(ValueError, match="no text in .*b.txt$"):
+        read(tmp_path, tmp_path / "b.txt")
+
+
+def test_a_folder_of_empty_files_alone_is_refused(tmp_path):
+    (tmp_path / "void").mkdir()
+    (tmp_path / "a.txt").write_text("one\n")
+    (tmp_path / "void" / "a.txt").write_text("\n")
+    (tmp_path / "void" / "b.txt").write_text("")
+    with pytest.raises(ValueError, match="must hold text.*no text in .*void$"):
+        read(tmp_path / "a.txt", tmp_path / "void")
 
 
 def test_a_parquet_file_without_rows_is_refused(tmp_path):
@@ -414,3 +471,37 @@ def test_a_file_that_is_not_compressed_is_refused(tmp_path):
     file.write_text("plain\n", "utf-8")
     with pytest.raises(ValueError, match="after byte 0: Not a gzipped file"):
         read(file)
+
+
+@pytest.mark.parametrize(
+    "row, message",
+    [
+        (f'{{"text": {"[" * 100_000}{"]" * 100_000}}}', "nested too deeply"),
+        (f'{{"text": "x", "id": {"1" * 5000}}}', "limit .4300 digits"),
+    ],
+)
+def test_json_beyond_what_python_takes_is_named(tmp_path, row, message):
+    file = tmp_path / "a.jsonl"
+    file.write_text(f'{{"text": "x"}}\n{row}\n', "utf-8")
+    with pytest.raises(
+        ValueError, match=f"JSON object a line.*{file}, line 2: .*{message}"
+    ):
+        read(file)
+
+
+@pytest.mark.parametrize(
+    "name", ["A.TXT", "A.Jsonl", "A.CSV", "A.PARQUET", "A.TXT.GZ", "A.csv.Xz"]
+)
+def test_suffixes_may_be_in_capitals(tmp_path, name):
+    kind = name.lower().split(".")[1]
+    plain = tmp_path / f"plain.{kind}"
+    if kind == "parquet":
+        write_parquet(plain, {"text": ["one"]})
+    else:
+        content = {"txt": "one", "csv": "text\none\n", "jsonl": '"one"'}
+        plain.write_text(content[kind])
+    (tmp_path / "mine").mkdir()
+    _, _, compression = name.lower().partition(f".{kind}")
+    file = tmp_path / "mine" / name
+    file.write_bytes(COMPRESS[compression](plain.read_bytes()))
+    assert read(file) == read(tmp_path / "mine") == ["one"]

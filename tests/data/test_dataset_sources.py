@@ -1,5 +1,7 @@
 """Datasets: from disk as they are; from a hub by stand-ins for its loaders."""
 
+import types
+
 import datasets
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from keras_kd.data.dataset_sources import (
     find_dataset,
     read_rows,
 )
+from keras_kd.data.labeled_texts import read_labeled_texts
 
 TEXTS = ["the cat sat", "a dog ran", "", "the sea"]
 LINES = ["", " = A = \n", "", " one . \n", " = = B = = \n", " two . \n"]
@@ -171,3 +174,34 @@ def test_rows_that_stop_coming_are_an_error_of_the_dataset(monkeypatch):
     documents = iter(read_documents("hf:me/mine"))
     with pytest.raises(OSError, match="hf:me/mine:train: 'a shard'"):
         list(documents)
+
+
+def test_the_classes_of_a_tensorflow_dataset_have_names(monkeypatch):
+    classes = tensorflow_datasets.features.ClassLabel(names=["ham", "spam"])
+    features = tensorflow_datasets.features.FeaturesDict({"label": classes})
+    asked = []
+
+    def builder(name):
+        asked.append(name)
+        info = types.SimpleNamespace(features=features)
+        return types.SimpleNamespace(info=info)
+
+    rows = [{"text": b"a", "label": np.int64(1)}]
+    monkeypatch.setattr(tensorflow_datasets, "load", lambda *_, **__: rows)
+    monkeypatch.setattr(tensorflow_datasets, "as_numpy", lambda rows: rows)
+    monkeypatch.setattr(tensorflow_datasets, "builder", builder)
+    (text,) = read_labeled_texts("tfds:mail/all")
+    assert (text.label, text.class_names) == ("spam", ("ham", "spam"))
+    assert asked == ["mail/all"]
+
+
+def test_a_dataset_that_wants_beam_says_what_to_install(monkeypatch):
+    def load(*_, **__):
+        try:
+            raise ImportError("No module named 'apache_beam'")
+        except ImportError as error:
+            raise RuntimeError("Failed to construct dataset") from error
+
+    monkeypatch.setattr(tensorflow_datasets, "load", load)
+    with pytest.raises(OSError, match=r"pip install 'apache-beam\[gcp\]'"):
+        list(read_documents("tfds:wiki40b/en"))
