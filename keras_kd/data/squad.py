@@ -5,7 +5,7 @@ import json
 import pathlib
 
 from keras_kd.data.dataset_sources import names_dataset, read_rows
-from keras_kd.data.text_files import read_lines
+from keras_kd.data.text_files import kind_of, read_json, read_lines
 
 SUFFIXES = (".json", ".json.gz", ".json.xz")
 SHOWN = 40  # characters of a context, in errors
@@ -52,6 +52,8 @@ class SpanQuestion:
 def read_squad(source):
     """All questions of SQuAD, v1.1 or v2, or of a file of that form.
 
+    As tools for annotation write them, ids may be numbers, `answer_start` text,
+    and an impossible question may have answers of no text, or none at all.
     A dataset has a question a row, of that form but for `answers`, a dict of
     the lists `text` and `answer_start`; a row without answers is impossible.
     Sources: Rajpurkar et al., 2016, https://arxiv.org/abs/1606.05250, and
@@ -117,7 +119,7 @@ def _row_question(place, row):
     question = {
         **row,
         "answers": [{"text": t, "answer_start": s} for t, s in pairs],
-        "is_impossible": not texts,
+        "is_impossible": row.get("is_impossible") is True or not texts,
     }
     context, title = _text(row, "context", place), _title(row, place)
     return _question(question, context, title, place)
@@ -125,7 +127,8 @@ def _row_question(place, row):
 
 def _load(path):
     """What a file's JSON says."""
-    if not path.name.endswith(SUFFIXES):
+    suffix, compression = kind_of(path)
+    if suffix + (compression or "") not in SUFFIXES:
         raise ValueError(
             f"`source` must end in {', '.join(SUFFIXES)}. Received: {path}"
         )
@@ -133,12 +136,17 @@ def _load(path):
         raise FileNotFoundError(
             f"`source` must be an existing file. Received: {path}"
         )
+    text = "".join(read_lines(path))
     try:
-        return json.loads("".join(read_lines(path)))
+        return read_json(text)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"`source` must be JSON. Received: {path}, line {error.lineno}, "
             f"column {error.colno}: {error.msg}"
+        ) from None
+    except ValueError as error:
+        raise ValueError(
+            f"`source` must be JSON. Received: {path}: {error}"
         ) from None
 
 
@@ -157,22 +165,24 @@ def _article(article, place):
 
 def _title(fields, place):
     """What it is titled; "" where it does not say."""
-    if isinstance(fields, dict) and "title" in fields:
+    if isinstance(fields, dict) and fields.get("title") is not None:
         return _field(fields, "title", str, place)
     return ""
 
 
 def _question(question, context, title, place):
-    name = _text(question, "id", place)
+    name = _name(question, place)
     place = f"{place}, id {name!r}"
     text = _text(question, "question", place)
     is_impossible = False
-    if "is_impossible" in question:
+    if question.get("is_impossible") is not None:
         is_impossible = _field(question, "is_impossible", bool, place)
-    answers = tuple(
-        _answer(answer, context, place)
-        for answer in _field(question, "answers", list, place)
-    )
+    found = []
+    if not is_impossible or question.get("answers") is not None:
+        found = _field(question, "answers", list, place)
+    if is_impossible:
+        found = [answer for answer in found if not _is_blank(answer)]
+    answers = tuple(_answer(answer, context, place) for answer in found)
     if is_impossible == bool(answers):
         raise ValueError(
             "a question must have `answers`, or be `is_impossible`. Received: "
@@ -183,10 +193,32 @@ def _question(question, context, title, place):
     )
 
 
+def _name(question, place):
+    """A question's id, text; a number's digits."""
+    name = question.get("id") if isinstance(question, dict) else None
+    return str(name) if type(name) is int else _text(question, "id", place)
+
+
+def _is_blank(answer):
+    """Whether an answer says that there is none."""
+    text = answer.get("text", "") if isinstance(answer, dict) else answer
+    return text is None or (isinstance(text, str) and not text.strip())
+
+
+def _start(answer, place):
+    """Where an answer begins: a whole number, or text or a float of one."""
+    start = answer.get("answer_start")
+    if isinstance(start, str) and start.strip().isdecimal():
+        return int(start)
+    if isinstance(start, float) and start.is_integer():
+        return int(start)
+    return _field(answer, "answer_start", int, place)
+
+
 def _answer(answer, context, place):
     """An answer that stands where it says."""
     text = _text(answer, "text", place)
-    start = _field(answer, "answer_start", int, place)
+    start = _start(answer, place)
     if start < 0 or not context.startswith(text, start):
         there = context.find(text)
         hint = "it is nowhere in the context"

@@ -84,7 +84,11 @@ def answers_of(text, start):
         ({"answers": answers_of("1991", 33)}, r"'1990 by.*nowhere in the"),
         ({"answers": answers_of("1990", -20)}, "at -20"),
         ({"answers": answers_of("1990", 4000)}, "where '' stands"),
-        ({"answers": answers_of("1990", "33")}, "`answer_start`.*int.*'33'"),
+        ({"answers": answers_of("1990", "3x")}, "`answer_start`.*int.*'3x'"),
+        ({"answers": answers_of("1990", "-3")}, "`answer_start`.*int.*'-3'"),
+        ({"answers": answers_of("1990", 33.5)}, "`answer_start`.*int.*33.5"),
+        ({"answers": answers_of("1990", "32")}, r"at 32, .* \(it is at 33\)"),
+        ({"answers": answers_of("", 0)}, "`text` must hold text"),
         ({"answers": answers_of("1990", True)}, "`answer_start`.*int.*True"),
         ({"answers": answers_of(" ", 3)}, "`text` must hold text"),
         ({"answers": ["1990"]}, "`text` must be there. Received: '1990'"),
@@ -201,3 +205,54 @@ def test_a_wrong_row_is_named(monkeypatch, changes, message):
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows)
     with pytest.raises(ValueError, match=message):
         read_squad("hf:me/mine")
+
+
+@pytest.mark.parametrize("start", [33, "33", " 33 ", 33.0])
+@pytest.mark.parametrize("name", ["98211", 98211])
+def test_ids_may_be_numbers_and_offsets_text(tmp_path, name, start):
+    question = question_of(id=name, answers=answers_of("1990", start))
+    (found,) = read_squad(write(tmp_path, file_of(question)))
+    assert (found.id, found.answers) == ("98211", (Answer("1990", 33),))
+    again = question_of(id="98211")
+    with pytest.raises(ValueError, match="'98211' twice"):
+        read_squad(write(tmp_path, file_of(question, again)))
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [answers_of("", 0), answers_of(" ", -1), answers_of(None, None), None, []],
+)
+def test_an_impossible_question_may_have_answers_of_no_text(tmp_path, answers):
+    question = question_of(answers=answers, is_impossible=True)
+    (found,) = read_squad(write(tmp_path, file_of(question)))
+    assert found.is_impossible and found.answers == ()
+
+
+def test_fields_that_say_nothing_are_as_none(tmp_path):
+    content = file_of(question_of(is_impossible=None))
+    content["data"][0]["title"] = None
+    (found,) = read_squad(write(tmp_path, content))
+    assert (found.title, found.is_impossible) == ("", False)
+
+
+def test_json_beyond_what_python_takes_is_named(tmp_path):
+    path = write(tmp_path, "[" * 100_000)
+    with pytest.raises(ValueError, match="squad.json: it is nested too deep"):
+        read_squad(path)
+
+
+def test_suffixes_may_be_in_capitals(tmp_path):
+    path = write(tmp_path, file_of(question_of()), "SQUAD.JSON")
+    assert len(read_squad(path)) == 1
+
+
+def test_an_impossible_row_may_have_an_answer_of_no_text(monkeypatch):
+    rows = rows_of(
+        answers=[
+            {"text": ["1990"], "answer_start": [33]},
+            {"text": [""], "answer_start": [0]},
+        ],
+        is_impossible=[False, True],
+    )
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows)
+    assert [q.is_impossible for q in read_squad("hf:me/mine")] == [False, True]
