@@ -47,9 +47,10 @@ class Config:
         shortest: Characters that a document must have.
         drop_duplicates: Leave out texts that were there before.
         most_unknown: Share of a document's tokens that may be unknown.
-        beam: Flags of Apache Beam, such as "--runner=FlinkRunner ...", or "":
-            stores of the same bytes are made by its runner, whose workers
-            read a file each. Default: by this program.
+        beam: Flags of Apache Beam, such as "--runner=FlinkRunner ...", or ""
+            for its FnApiRunner on this machine: stores of the same bytes are
+            made by its runner, whose workers read a file each. Default: by
+            this program.
     """
 
     corpus: tuple[str, ...] = ("docstrings",)
@@ -194,7 +195,7 @@ def write_store(config, path, documents, tokenizer):
         return kd.TokenStore.write(
             path, documents, tokenizer, *layout, resume=True
         )
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:
         sys.exit(f"`--beam`: {error}")
     except (OSError, ValueError) as error:
         sys.exit(f"`--corpus`: {error}")

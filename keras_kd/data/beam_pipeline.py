@@ -3,16 +3,24 @@
 The same bytes as `TokenStore.write` gives, in another order of work: where a
 document's tokens stand among those of all documents is a running sum of
 counts, so that documents are tokenised, and shards written, each by itself.
+Nothing is emitted at a bundle's end, where Beam on Dask loses it; and all that
+was read is counted again where it is judged, tokenised and written.
 """
 
+import itertools
 import json
 import os
 import uuid
 
 import numpy as np
 from keras_kd.data.corpora import Documents
-from keras_kd.data.document_filter import DocumentFilter, text_digest
+from keras_kd.data.document_filter import (
+    AT_ONCE,
+    DocumentFilter,
+    text_digest,
+)
 from keras_kd.data.packing import (
+    SHORTEST_BLOCK,
     bucket_lengths,
     bucketed,
     chunks,
@@ -35,6 +43,7 @@ from keras_kd.data.token_store import TokenStore
 from keras_kd.extras import import_extra
 
 RESULTS = "results.json"
+LOCAL_RUNNER = "FnApiRunner"  # DirectRunner would download another first
 
 
 def write_store_with_beam(
@@ -60,8 +69,8 @@ def write_store_with_beam(
         block_length: Int (T), at least 8.
         line_by_line: Bool. Whether each line is a sequence of its own.
         pipeline_options: List of str, Beam's own flags, such as
-            ["--runner=FlinkRunner", "--flink_master=..."]. Default: the
-            direct runner, on this machine.
+            ["--runner=FlinkRunner", "--flink_master=..."]. Where they name no
+            runner: FnApiRunner, on this machine.
 
     Returns:
         The `TokenStore`.
@@ -69,6 +78,7 @@ def write_store_with_beam(
     Raises:
         ImportError: If Beam is not installed: the extra `beam`.
         ValueError: As `TokenStore.write`; if standard input is a source.
+        RuntimeError: If the runner loses documents, or fails.
     """
     beam = import_extra("apache_beam", "beam")
     options = import_extra("apache_beam.options.pipeline_options", "beam")
@@ -77,13 +87,18 @@ def write_store_with_beam(
         kept = DocumentFilter(documents)
     sources = list(enumerate(sources_of(kept.documents)))
     layout = {"block_length": block_length, "line_by_line": line_by_line}
+    flags = options.PipelineOptions(list(pipeline_options))
+    standard = flags.view_as(options.StandardOptions)
+    standard.runner = standard.runner or LOCAL_RUNNER
     with written_beside(folder, layout) as beside:
-        with beam.Pipeline(
-            options=options.PipelineOptions(list(pipeline_options))
-        ) as pipeline:
+        with beam.Pipeline(options=flags) as pipeline:
             add_steps(beam, pipeline, sources, kept, tokenizer, layout, beside)
         results = json.loads((beside / RESULTS).read_text("utf-8"))
         (beside / RESULTS).unlink()
+        check_results(results, len(sources), layout, standard.runner)
+        if isinstance(kept.documents, Documents):
+            empty = [int(n) for n, (_, empty) in results["read"] if empty]
+            kept.documents.pass_over([kept.documents.sources[n] for n in empty])
         write_manifest(
             beside,
             identity(documents, tokenizer, layout),
@@ -106,7 +121,7 @@ def sources_of(documents):
             "read. Received: standard input"
         )
     return [
-        Documents([source], documents.split, documents.text_column)
+        Documents([source], documents.split, documents.text_column, whole=False)
         for source in documents.sources
     ]
 
@@ -123,14 +138,14 @@ def add_steps(beam, pipeline, sources, kept, tokenizer, layout, folder):
         layout: Dict of `block_length` and `line_by_line`.
         folder: `pathlib.Path`, to write in.
     """
-    verdicts = (
+    some = (
         pipeline
         | "sources" >> beam.Create(sources)
         | "each by itself" >> beam.Reshuffle()
-        | "read" >> beam.FlatMap(read)
-        | "some of them" >> beam.BatchElements(max_batch_size=1000)
-        | "judge" >> beam.FlatMap(judge, kept=bare(kept))
+        | "read" >> beam.FlatMap(read_some)
     )
+    judged = some | "judge" >> beam.Map(judge, kept=bare(kept))
+    verdicts = judged | "one by one" >> beam.FlatMap(list)
     if kept.drop_duplicates:
         verdicts = (
             verdicts
@@ -138,11 +153,15 @@ def add_steps(beam, pipeline, sources, kept, tokenizer, layout, folder):
             | "the same" >> beam.GroupByKey()
             | "first of each" >> beam.FlatMap(first_of)
         )
-    rows = (
-        verdicts
-        | "kept" >> beam.Filter(is_kept)
-        | "some that are kept" >> beam.BatchElements(max_batch_size=1000)
-        | "tokenise" >> beam.FlatMap(encode, tokenizer=tokenizer, layout=layout)
+        judged = (
+            verdicts
+            | "by place" >> beam.Map(by_place)
+            | "neighbours" >> beam.GroupByKey()
+            | "in their order" >> beam.MapTuple(lambda _, some: sorted(some))
+        )
+    kept_some = judged | "kept" >> beam.Map(only_kept)
+    rows = kept_some | "tokenise" >> beam.FlatMap(
+        encode, tokenizer=tokenizer, layout=layout
     )
     offsets, bases, totals = places_of(beam, rows)
     written = (
@@ -186,6 +205,13 @@ def add_steps(beam, pipeline, sources, kept, tokenizer, layout, folder):
             ),
             counts=beam.pvalue.AsList(counts),
             reasons=beam.pvalue.AsDict(reasons),
+            read=beam.pvalue.AsList(
+                some | "how many" >> beam.FlatMap(lambda some: some[1])
+            ),
+            tokenised=beam.pvalue.AsList(
+                kept_some | "how many are kept" >> beam.Map(len)
+            ),
+            sizes=beam.pvalue.AsList(totals),
         )
     )
 
@@ -234,18 +260,40 @@ def read(numbered):
         yield (source, number), document
 
 
-def judge(some, kept):
-    """Yields place, document, and why it is left out or None."""
-    documents = [document for _, document in some]
-    for (place, document), unknown in zip(
-        some, kept.unknown_shares(documents), strict=True
-    ):
-        yield place, document, kept.reason(document, unknown, set())
+def read_some(numbered):
+    """Yields pairs: documents as of `read`, many at once; and how many.
+
+    The last pair alone has the latter, [(source, (number, whether the source
+    is an empty file))], the others [].
+    """
+    source, documents = numbered
+    number, pairs = 0, read(numbered)
+    while some := list(itertools.islice(pairs, AT_ONCE)):
+        number += len(some)
+        yield some, []
+    is_empty = bool(getattr(documents, "empty_files", ()))
+    yield [], [(source, (number, is_empty))]
 
 
-def is_kept(verdict):
-    """Whether nothing speaks against a document."""
-    return verdict[2] is None
+def judge(read, kept):
+    """List of triples: place, document, why it is left out or None."""
+    some, _ = read
+    unknown = kept.unknown_shares([document for _, document in some])
+    return [
+        (place, document, kept.reason(document, share, set()))
+        for (place, document), share in zip(some, unknown, strict=True)
+    ]
+
+
+def only_kept(verdicts):
+    """Those of documents that nothing speaks against, a list."""
+    return [verdict for verdict in verdicts if verdict[2] is None]
+
+
+def by_place(verdict):
+    """Keyed so that neighbours in a source come together, `AT_ONCE` of them."""
+    source, number = verdict[0]
+    return (source, number // AT_ONCE), verdict
 
 
 def by_digest(verdict):
@@ -350,11 +398,70 @@ def sum_of(counts):
     return sum(counts)
 
 
-def write_results(path, shards, counts, reasons):
+def write_results(path, shards, counts, reasons, read, tokenised, sizes):
     """What the program that waits goes on with."""
     results = {
         "shards": dict(shards),
         "counts": np.asarray(counts[0]).tolist() if counts else [],
         "reasons": reasons,
+        "read": read,
+        "tokenised": sum(tokenised),
+        "sizes": sizes,
     }
     path.write_text(json.dumps(results), "utf-8")
+
+
+def check_results(results, sources, layout, runner):
+    """Refuses what has not all that was read.
+
+    Args:
+        results: Dict, as of `write_results`.
+        sources: Int, how many there are.
+        layout: Dict of `block_length` and `line_by_line`.
+        runner: Str, for errors.
+
+    Raises:
+        RuntimeError: If anything was lost, or came twice.
+    """
+    written = dict.fromkeys((length for length, _ in results["sizes"]), 0)
+    for shard in results["shards"].values():
+        written.setdefault(shard["length"], 0)
+        written[shard["length"]] += shard["blocks"]
+    pairs = {
+        "sources read": (len(results["read"]), sources),
+        "documents judged": (
+            sum(results["reasons"].values()),
+            sum(number for _, (number, _) in results["read"]),
+        ),
+        "documents tokenised": (
+            results["tokenised"],
+            results["reasons"].get("kept", 0),
+        ),
+        "blocks written": (
+            sum(written.values()),
+            sum(
+                blocks_of(size, length, layout)
+                for length, size in results["sizes"]
+            ),
+        ),
+    }
+    wrong = [
+        f"{found:,} of {all_:,} {what}"
+        for what, (found, all_) in pairs.items()
+        if found != all_
+    ]
+    if wrong:
+        raise RuntimeError(
+            "`pipeline_options` must name a runner that hands on all that it "
+            f"is given. Received: {runner}, with {', '.join(wrong)}; no store "
+            "is written"
+        )
+
+
+def blocks_of(size, length, layout):
+    """How many blocks there are of so many ids, or rows of lines."""
+    if layout["line_by_line"]:
+        return size
+    # The last [SEP] is that of the frame, as in `write_shard`.
+    whole, left = divmod(max(0, size - 1), length - 2)
+    return whole + (left >= SHORTEST_BLOCK - 2)

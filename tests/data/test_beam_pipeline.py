@@ -172,3 +172,96 @@ def test_a_shard_that_is_written_twice_is_written_once(tokenizer, tmp_path):
     ids = np.fromfile(tmp_path / name, "uint16")
     assert ids.tolist() == [2, *range(5, 11), 3]
     assert len(list(tmp_path.glob("blocks*"))) == 1
+
+
+def test_documents_are_read_many_at_once_and_counted(monkeypatch):
+    monkeypatch.setattr(beam_pipeline, "AT_ONCE", 2)
+    found = list(beam_pipeline.read_some((3, ["a", "b", "c"])))
+    assert found == [
+        ([((3, 0), "a"), ((3, 1), "b")], []),
+        ([((3, 2), "c")], []),
+        ([], [(3, (3, False))]),
+    ]
+
+
+def test_an_empty_file_among_many_is_passed_over(tmp_path):
+    for name, text in (("a", "a b"), ("b", "\n")):
+        (tmp_path / f"{name}.txt").write_text(text)
+    documents = read_documents(tmp_path)
+    found = [
+        list(beam_pipeline.read_some(numbered))
+        for numbered in enumerate(beam_pipeline.sources_of(documents))
+    ]
+    assert found[0] == [([((0, 0), "a b")], []), ([], [(0, (1, False))])]
+    assert found[1] == [([], [(1, (0, True))])]
+
+
+RESULTS = {
+    "shards": {"a": {"length": 8, "blocks": 3}},
+    "reasons": {"kept": 4, "duplicate": 1},
+    "read": [[0, [2, False]], [1, [3, False]]],
+    "tokenised": 4,
+    "sizes": [[8, 19]],  # three blocks of six ids, and a [SEP]
+}
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({}, None),
+        ({"read": RESULTS["read"][:1]}, "1 of 2 sources read, 5 of 2 doc"),
+        ({"reasons": {"kept": 4}}, "SomeRunner, with 4 of 5 documents judged"),
+        ({"tokenised": 3}, "3 of 4 documents tokenised; no store"),
+        ({"sizes": [[8, 25]]}, "3 of 4 blocks written"),
+        ({"shards": {}}, "0 of 3 blocks written"),
+    ],
+)
+def test_what_a_runner_loses_is_an_error(changes, message):
+    layout = {"block_length": 8, "line_by_line": False}
+    arguments = {**RESULTS, **changes}, 2, layout, "SomeRunner"
+    if message is None:
+        beam_pipeline.check_results(*arguments)
+        return
+    with pytest.raises(RuntimeError, match=message):
+        beam_pipeline.check_results(*arguments)
+
+
+@pytest.mark.parametrize("letters", [0, 1, 6, 7, 12, 13, 18, 19, 60, 67])
+def test_blocks_of_running_text_are_counted(tokenizer, letters):
+    """With the last [SEP], which is that of the frame."""
+    layout = {"block_length": 8, "line_by_line": False}
+    ids = np.full(letters, 5)
+    blocks = beam_pipeline.frame_running(ids, tokenizer, 8)
+    assert beam_pipeline.blocks_of(letters + 1, 8, layout) == len(blocks)
+    assert beam_pipeline.blocks_of(5, 8, {"line_by_line": True}) == 5
+
+
+def test_no_step_waits_for_a_bundles_end():
+    """What is emitted there is lost by Beam on Dask, without a word."""
+    source = pathlib.Path(beam_pipeline.__file__).read_text("utf-8")
+    assert "BatchElements" not in source and "finish_bundle" not in source
+
+
+@pytest.mark.parametrize(
+    "flags, runner",
+    [([], "FnApiRunner"), (["--runner=FlinkRunner"], "FlinkRunner")],
+)
+def test_a_runner_is_always_named(
+    tokenizer, tmp_path, monkeypatch, flags, runner
+):
+    beam = pytest.importorskip("apache_beam")
+    options = pytest.importorskip("apache_beam.options.pipeline_options")
+    asked = []
+
+    def pipeline(options):
+        asked.append(options)
+        raise RuntimeError("no further")
+
+    monkeypatch.setattr(beam, "Pipeline", pipeline)
+    with pytest.raises(RuntimeError, match="no further"):
+        beam_pipeline.write_store_with_beam(
+            tmp_path / "s", ["a"], tokenizer, 8, pipeline_options=flags
+        )
+    standard = asked[0].view_as(options.StandardOptions)
+    assert standard.runner == runner
+    assert not list(tmp_path.glob("s*"))

@@ -96,6 +96,27 @@ def test_beam_that_is_not_there_is_named(config, monkeypatch):
         prepare_corpus.main(dataclasses.replace(config, beam=""))
 
 
+def test_empty_files_of_a_folder_are_counted(config, corpus, tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes(pathlib.Path(corpus).read_bytes())
+    for name in ("b.txt", "c.jsonl"):
+        (folder / name).write_text("")
+    config = dataclasses.replace(config, corpus=(str(folder),))
+    report = prepare_corpus.main(config)
+    assert report["train"]["empty_files"] == 2
+    assert report["held_out"]["empty_files"] == 2
+
+
+def test_a_runner_that_loses_text_is_named(config, monkeypatch):
+    def lose(*_):
+        raise RuntimeError("2,251 of 6,188 documents judged")
+
+    monkeypatch.setattr(kd, "write_store_with_beam", lose)
+    with pytest.raises(SystemExit, match="`--beam`: 2,251 of 6,188 documents"):
+        prepare_corpus.main(dataclasses.replace(config, beam=""))
+
+
 @pytest.mark.slow
 def test_a_teacher_trains_on_stores(config, tmp_path):
     prepare_corpus.main(config)
