@@ -196,46 +196,6 @@ def test_an_empty_file_among_many_is_passed_over(tmp_path):
     assert found[1] == [([], [(1, (0, True))])]
 
 
-RESULTS = {
-    "shards": {"a": {"length": 8, "blocks": 3}},
-    "reasons": {"kept": 4, "duplicate": 1},
-    "read": [[0, [2, False]], [1, [3, False]]],
-    "tokenised": 4,
-    "sizes": [[8, 19]],  # three blocks of six ids, and a [SEP]
-}
-
-
-@pytest.mark.parametrize(
-    "changes, message",
-    [
-        ({}, None),
-        ({"read": RESULTS["read"][:1]}, "1 of 2 sources read, 5 of 2 doc"),
-        ({"reasons": {"kept": 4}}, "SomeRunner, with 4 of 5 documents judged"),
-        ({"tokenised": 3}, "3 of 4 documents tokenised; no store"),
-        ({"sizes": [[8, 25]]}, "3 of 4 blocks written"),
-        ({"shards": {}}, "0 of 3 blocks written"),
-    ],
-)
-def test_what_a_runner_loses_is_an_error(changes, message):
-    layout = {"block_length": 8, "line_by_line": False}
-    arguments = {**RESULTS, **changes}, 2, layout, "SomeRunner"
-    if message is None:
-        beam_pipeline.check_results(*arguments)
-        return
-    with pytest.raises(RuntimeError, match=message):
-        beam_pipeline.check_results(*arguments)
-
-
-@pytest.mark.parametrize("letters", [0, 1, 6, 7, 12, 13, 18, 19, 60, 67])
-def test_blocks_of_running_text_are_counted(tokenizer, letters):
-    """With the last [SEP], which is that of the frame."""
-    layout = {"block_length": 8, "line_by_line": False}
-    ids = np.full(letters, 5)
-    blocks = beam_pipeline.frame_running(ids, tokenizer, 8)
-    assert beam_pipeline.blocks_of(letters + 1, 8, layout) == len(blocks)
-    assert beam_pipeline.blocks_of(5, 8, {"line_by_line": True}) == 5
-
-
 def test_no_step_waits_for_a_bundles_end():
     """What is emitted there is lost by Beam on Dask, without a word."""
     source = pathlib.Path(beam_pipeline.__file__).read_text("utf-8")
