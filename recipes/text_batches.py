@@ -134,9 +134,12 @@ def write_stores(config, folder, tokenizer, train, held_out):
     def store_of(path, documents):
         if (path / "manifest.json").exists():
             return kd.TokenStore(path)
-        return kd.TokenStore.write(
+        store = kd.TokenStore.write(
             path, documents, tokenizer, config.block_length
         )
+        if empty_files := getattr(documents, "empty_files", ()):
+            print(f"{len(empty_files):,} files without text were passed over")
+        return store
 
     return {
         name: store_of(folder / "tokens" / name, documents)

@@ -9,8 +9,8 @@ LONGEST_ALONE = 100  # words of a file's one sentence
 LONGEST = 1000  # words of a file's sentences, on average
 # "# text = It is.", "# newdoc id = d0", "# id 3f-1", "#begin document (a)".
 _COMMENT = re.compile(
-    r"#\s*[\w.:-]+(\s+\w+)?\s*=|#\s+(new(doc|par)|(sent_)?id)\b"
-    r"|#\s*(begin|end) document\b"
+    r"#\s*[\w.:-]+(\s+\w+)?\s*=|#\s*(new(doc|par)|sent_id)\b"
+    r"|#\s+id\b|#\s*(begin|end) document\b"
 )
 # CoNLL-U's numbers of words that are written as one, and of unwritten ones.
 _NO_WORD = re.compile(r"[0-9]+[-.][0-9]+")

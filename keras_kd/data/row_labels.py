@@ -2,9 +2,11 @@
 
 import math
 import re
+import unicodedata
 
 from keras_kd.data.class_names import grows_with_text, rows_by_label
 
+SHOWN = 100  # characters of a label, in errors
 # What programs write where nothing is.
 NOTHING = {"nan", "NaN", "NAN", "<NA>", "NaT", "None", "null", "NULL"}
 NOTHING |= {"#N/A", "N/A", "n/a"}
@@ -32,9 +34,8 @@ def read_labels(values, places, columns, names=None):
         label, fault = read(value, columns.labels, names)
         found.append(label)
         if fault:
-            faults.setdefault(fault, {}).setdefault(repr(value), []).append(
-                place
-            )
+            rows = faults.setdefault(fault, {})
+            rows.setdefault(_shown(value), []).append(place)
     if not columns.regression and columns.labels is None:
         _add_suspects(found, places, faults)
     if faults:
@@ -99,25 +100,34 @@ def _add_suspects(found, places, faults):
         by_meaning.setdefault(_meaning(label), []).append(label)
     for label, rows in there.items():
         if label.strip() in NOTHING or not label.strip():
-            faults.setdefault(_MISSING, {})[repr(label)] = rows
+            faults.setdefault(_MISSING, {})[_shown(label)] = rows
         elif _is_several(label, there):
-            faults.setdefault(_SEVERAL, {})[repr(label)] = rows
+            faults.setdefault(_SEVERAL, {})[_shown(label)] = rows
     for same in by_meaning.values():
         if len(same) > 1:  # the one that most rows have is meant
             same.sort(key=lambda label: (-len(there[label]), label))
             for label in same[1:]:
-                shown = f"{label!r} beside {same[0]!r}"
+                shown = f"{_shown(label)} beside {_shown(same[0])}"
                 faults.setdefault(_SPELLING, {})[shown] = there[label]
     rows = sum(map(len, there.values()))
     if not faults and grows_with_text(len(there), rows):
         label, some = next(iter(there.items()))
-        shown = f"{len(there)} labels of {rows} texts, such as {label!r}"
+        shown = f"{len(there)} labels of {rows} texts, such as {_shown(label)}"
         faults[_TOO_MANY] = {shown: some}
 
 
+def _shown(value):
+    return repr(value)[:SHOWN]
+
+
 def _meaning(label):
-    """The same for labels that differ by case, spaces or zeros alone."""
-    label = " ".join(label.split()).casefold()
+    """The same for labels that look alike.
+
+    They differ by case, spaces, quotes, zeros, or signs that nobody sees.
+    """
+    label = unicodedata.normalize("NFC", label)
+    label = "".join(c for c in label if unicodedata.category(c) != "Cf")
+    label = " ".join(label.split()).strip("\"' ").casefold()
     if re.fullmatch(r"[+-]?[0-9]+(\.0*)?", label):
         return int(label.partition(".")[0])
     return label

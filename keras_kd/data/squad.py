@@ -3,11 +3,13 @@
 import dataclasses
 import json
 import pathlib
+import re
 
 from keras_kd.data.dataset_sources import names_dataset, read_rows
 from keras_kd.data.text_files import kind_of, read_json, read_lines
 
 SUFFIXES = (".json", ".json.gz", ".json.xz")
+_WHOLE = re.compile(r"[0-9]{1,18}(\.0*)?")
 SHOWN = 40  # characters of a context, in errors
 
 
@@ -208,8 +210,8 @@ def _is_blank(answer):
 def _start(answer, place):
     """Where an answer begins: a whole number, or text or a float of one."""
     start = answer.get("answer_start")
-    if isinstance(start, str) and start.strip().isdecimal():
-        return int(start)
+    if isinstance(start, str) and _WHOLE.fullmatch(start.strip()):
+        return int(start.partition(".")[0])
     if isinstance(start, float) and start.is_integer():
         return int(start)
     return _field(answer, "answer_start", int, place)

@@ -71,6 +71,19 @@ def test_the_same_bytes_as_the_local_way(
 
 
 @pytest.mark.slow
+def test_empty_files_of_a_folder_are_counted(tokenizer, corpus, tmp_path):
+    pytest.importorskip("apache_beam")
+    folder = pathlib.Path(corpus).parent
+    (folder / "void.txt").write_text("\n")
+    local, beams = (read_documents(folder, "train") for _ in range(2))
+    TokenStore.write(tmp_path / "a", local, tokenizer, 32)
+    beam_pipeline.write_store_with_beam(tmp_path / "b", beams, tokenizer, 32)
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert beams.empty_files == local.empty_files
+    assert [file.path.name for file in local.empty_files] == ["void.txt"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("letters", [0, 3, 5, 6, 29, 30, 31, 60, 66, 90])
 def test_few_tokens_and_edges_of_blocks(tokenizer, tmp_path, letters):
     pytest.importorskip("apache_beam")

@@ -24,6 +24,7 @@ SENTENCES = [(("lisbon", "is"), ("B-LOC", "O")), (("anna",), ("B-PER",))]
     [
         "# newdoc id d0",  # with as many columns as a row
         "# newdoc",
+        "#newdoc x y d0",
         "# id 3f-1\tdomain=en",  # with a tab where rows have none
         "# sent_id = 1",
         "# text = lisbon O",

@@ -1,5 +1,8 @@
 """Datasets: from disk as they are; from a hub by stand-ins for its loaders."""
 
+import pathlib
+import re
+import tomllib
 import types
 
 import datasets
@@ -205,3 +208,16 @@ def test_a_dataset_that_wants_beam_says_what_to_install(monkeypatch):
     monkeypatch.setattr(tensorflow_datasets, "load", load)
     with pytest.raises(OSError, match=r"pip install 'apache-beam\[gcp\]'"):
         list(read_documents("tfds:wiki40b/en"))
+
+
+def test_what_tensorflow_datasets_does_not_name_is_a_dependency():
+    """Without importlib_resources none of its datasets is to be had."""
+    root = pathlib.Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    names = [
+        re.match(r"[\w-]+", line)[0]
+        for line in project["project"]["dependencies"]
+    ]
+    assert "importlib-resources" in names
+    pinned = project["tool"]["uv"]["constraint-dependencies"]
+    assert any(line.startswith("importlib-resources==") for line in pinned)

@@ -42,6 +42,9 @@ def test_dirty_labels_may_be_taken_as_they_are_or_as_others():
     [
         (["1", "1", "1.0", "01"], "'01' beside '1' in .*'1.0' beside '1' in"),
         (["a b", "a b", "a  b"], "'a  b' beside 'a b' in f, line 3"),
+        (["pos", "pos", "pos\u200b"], "beside 'pos' in f, line 3"),
+        (["caf\u00e9", "cafe\u0301"], "spell a class in one way"),
+        (["pos", "pos", '"Pos"'], "beside 'pos' in f, line 3"),
         (["None", "none"], "hold a label. Received: 'None' in f, line 1"),
         (["a", "b", "a,b", "b; a"], "not supported yet.*line 3, 'b; a' in"),
         (["['a', 'b']", "a"], r"several labels.*\['a', 'b'\]"),

@@ -86,6 +86,7 @@ def answers_of(text, start):
         ({"answers": answers_of("1990", 4000)}, "where '' stands"),
         ({"answers": answers_of("1990", "3x")}, "`answer_start`.*int.*'3x'"),
         ({"answers": answers_of("1990", "-3")}, "`answer_start`.*int.*'-3'"),
+        ({"answers": answers_of("1990", "9" * 5000)}, "`answer_start`.*int"),
         ({"answers": answers_of("1990", 33.5)}, "`answer_start`.*int.*33.5"),
         ({"answers": answers_of("1990", "32")}, r"at 32, .* \(it is at 33\)"),
         ({"answers": answers_of("", 0)}, "`text` must hold text"),
@@ -207,7 +208,7 @@ def test_a_wrong_row_is_named(monkeypatch, changes, message):
         read_squad("hf:me/mine")
 
 
-@pytest.mark.parametrize("start", [33, "33", " 33 ", 33.0])
+@pytest.mark.parametrize("start", [33, "33", " 33 ", 33.0, "33.0"])
 @pytest.mark.parametrize("name", ["98211", 98211])
 def test_ids_may_be_numbers_and_offsets_text(tmp_path, name, start):
     question = question_of(id=name, answers=answers_of("1990", start))

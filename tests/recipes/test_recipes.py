@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 
 import keras_kd as kd
 import benchmark_layer_drop
@@ -19,7 +20,7 @@ import quickstart
 import shrink_encoder
 import train_teacher
 
-from text_batches import make_batches, read_corpora
+from text_batches import make_batches, read_corpora, write_stores
 
 RECIPES = pathlib.Path(quickstart.__file__).parent
 NAMES = sorted(
@@ -387,3 +388,15 @@ def test_every_recipe_explains_itself(name):
     )
     assert "--config" in done.stdout
     assert done.stderr == ""
+
+
+def test_files_without_text_are_passed_over_and_told(
+    tmp_path, tokenizer, capsys
+):
+    (tmp_path / "a.txt").write_text("the cat sat on the mat\n" * 3)
+    (tmp_path / "b.txt").write_text("\n")
+    config = types.SimpleNamespace(block_length=8)
+    documents = kd.read_documents(str(tmp_path / "*.txt"))
+    stores = write_stores(config, tmp_path, tokenizer, documents, documents)
+    assert stores["train"].tokens == stores["held_out"].tokens > 0
+    assert "1 files without text were passed" in capsys.readouterr().out
