@@ -53,6 +53,7 @@ def read_task(config):
             name, metrics, names, train, validation = read_public(config)
         if names is not None:  # of all: a few may lack a rare class
             kd.check_classes(train, names)
+            kd.label_ids(validation, names)
         if config.train_rows:
             train = draw(train, config.train_rows, config.seed)
         split = hold_out_whole if config.hold_out_whole else hold_out

@@ -1,18 +1,24 @@
 """read_tagged_words: sentences in words, and a tag for each word."""
 
+import collections
 import dataclasses
 import pathlib
 
 import numpy as np
-from keras_kd.data.class_names import grows_with_text, names_in_order
+from keras_kd.data.class_names import (
+    grows_with_text,
+    names_in_order,
+    rows_by_label,
+)
 from keras_kd.data.conll_rows import read_conll_rows
 from keras_kd.data.dataset_sources import (
     names_dataset,
     names_of_ids,
     read_rows,
 )
+from keras_kd.data.file_lines import kind_of
 from keras_kd.data.labeled_texts import read_json_rows
-from keras_kd.data.text_files import kind_of
+from keras_kd.data.row_labels import is_nothing, look_alikes
 
 JSON_TAGS = ("tags", "ner_tags")
 
@@ -70,7 +76,7 @@ def read_tagged_words(source, word=0, tag=-1, tag_names=None):
             first, or a sentence another number of tags than words: the
             message names file and line. If a file reads as one giant sentence,
             or tags grow with the text, as a column of words does, and are not
-            given as `tag_names`.
+            given as `tag_names`; or if tags look alike, "b-per" beside "B-PER".
         OSError: If a dataset is not to be had.
     """
     if names_dataset(source):
@@ -90,14 +96,30 @@ def read_tagged_words(source, word=0, tag=-1, tag_names=None):
 
 
 def _check_tags_are_a_set(sentences, source):
-    """Refuses a column of what are no tags."""
-    words = sum(len(sentence.words) for sentence in sentences)
-    tags = {tag for s in sentences for tag in s.tags or ()}
-    if grows_with_text(len(tags), words):
+    """Refuses a column of what are no tags, and tags that look alike."""
+    there = collections.Counter(t for s in sentences for t in s.tags or ())
+    words = there.total()
+    if grows_with_text(len(there), words):
         raise ValueError(
             "`tag` must be the column of the tags, or `tag_names` all of them. "
-            f"Received: {len(tags):,} tags of {words:,} words in {source}, "
-            f"such as {', '.join(map(repr, sorted(tags)[:5]))}"
+            f"Received: {len(there):,} tags of {words:,} words in {source}, "
+            f"such as {', '.join(map(repr, sorted(there)[:5]))}"
+        )
+    meant = look_alikes(there)
+    faults = {
+        tag: f"{tag!r} beside {meant[tag]!r}" if tag in meant else repr(tag)
+        for tag in there
+        if tag in meant or is_nothing(tag)
+    }
+    rows = {}
+    for sentence in sentences:
+        for tag in faults.keys() & set(sentence.tags or ()):
+            rows.setdefault(faults[tag], []).append(sentence.place)
+    if rows:
+        raise ValueError(
+            "tags must be there, and each spelt in one way; or give all of "
+            "them as `tag_names`, to take them as they are. Received: "
+            f"{rows_by_label(rows)}"
         )
 
 

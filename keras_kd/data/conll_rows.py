@@ -2,7 +2,7 @@
 
 import re
 
-from keras_kd.data.text_files import read_lines
+from keras_kd.data.file_lines import read_lines
 
 DOCUMENT_START = "-DOCSTART-"
 LONGEST_ALONE = 100  # words of a file's one sentence

@@ -9,8 +9,13 @@ from keras_kd.data.dataset_sources import (
     names_of_ids,
     read_rows,
 )
+from keras_kd.data.file_lines import (
+    kind_of,
+    read_json_lines,
+    read_lines,
+    unix_lines,
+)
 from keras_kd.data.row_labels import read_labels
-from keras_kd.data.text_files import kind_of, read_json_lines, read_lines
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
 
@@ -134,7 +139,7 @@ def _rows(source, columns):
 
 
 def _read_tsv(path, header):
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(unix_lines(read_lines(path)), start=1):
         cells = line.rstrip("\r\n").split("\t")
         if header is None:
             header = cells

@@ -95,20 +95,15 @@ def _add_suspects(found, places, faults):
     for label, place in zip(found, places, strict=True):
         if label:
             there.setdefault(label, []).append(place)
-    by_meaning = {}
-    for label in there:
-        by_meaning.setdefault(_meaning(label), []).append(label)
     for label, rows in there.items():
-        if label.strip() in NOTHING or not label.strip():
+        if is_nothing(label):
             faults.setdefault(_MISSING, {})[_shown(label)] = rows
         elif _is_several(label, there):
             faults.setdefault(_SEVERAL, {})[_shown(label)] = rows
-    for same in by_meaning.values():
-        if len(same) > 1:  # the one that most rows have is meant
-            same.sort(key=lambda label: (-len(there[label]), label))
-            for label in same[1:]:
-                shown = f"{_shown(label)} beside {_shown(same[0])}"
-                faults.setdefault(_SPELLING, {})[shown] = there[label]
+    numbers = {label: len(rows) for label, rows in there.items()}
+    for label, meant in look_alikes(numbers).items():
+        shown = f"{_shown(label)} beside {_shown(meant)}"
+        faults.setdefault(_SPELLING, {})[shown] = there[label]
     rows = sum(map(len, there.values()))
     if not faults and grows_with_text(len(there), rows):
         label, some = next(iter(there.items()))
@@ -118,6 +113,30 @@ def _add_suspects(found, places, faults):
 
 def _shown(value):
     return repr(value)[:SHOWN]
+
+
+def is_nothing(name):
+    """Whether a label says that there is none."""
+    return name.strip() in NOTHING or not name.strip()
+
+
+def look_alikes(numbers):
+    """Names that others are most likely meant by.
+
+    Args:
+        numbers: Dict of a name to how many rows have it.
+
+    Returns:
+        Dict of a name to the one that most rows have out of those like it.
+    """
+    alike = {}
+    for name in numbers:
+        alike.setdefault(_meaning(name), []).append(name)
+    found = {}
+    for names in alike.values():
+        names.sort(key=lambda name: (-numbers[name], name))
+        found.update(dict.fromkeys(names[1:], names[0]))
+    return found
 
 
 def _meaning(label):

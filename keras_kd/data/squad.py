@@ -6,7 +6,7 @@ import pathlib
 import re
 
 from keras_kd.data.dataset_sources import names_dataset, read_rows
-from keras_kd.data.text_files import kind_of, read_json, read_lines
+from keras_kd.data.file_lines import kind_of, read_json, read_lines
 
 SUFFIXES = (".json", ".json.gz", ".json.xz")
 _WHOLE = re.compile(r"[0-9]{1,18}(\.0*)?")

@@ -1,28 +1,30 @@
 """Documents of files: text, JSON lines, CSV, Parquet, compressed or not."""
 
-import codecs
 import csv
 import dataclasses
 import functools
 import glob
-import gzip
 import itertools
-import json
-import lzma
 import pathlib
 import shutil
 import sys
 import tempfile
-import zlib
 
 import pyarrow
 import pyarrow.parquet
+from keras_kd.data.file_lines import (
+    COMPRESSIONS,
+    UNREADABLE,
+    kind_of,
+    open_file,
+    read_json_lines,
+    read_lines,
+    unix_lines,
+)
 
 TEXT_SUFFIXES = (".txt", ".raw", ".tokens")  # the last two are WikiText's
 SUFFIXES = (*TEXT_SUFFIXES, ".jsonl", ".csv", ".parquet")
-COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open}
 SNIFF_LINES = 2000
-_UNREADABLE = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 csv.field_size_limit(sys.maxsize)
 
@@ -46,7 +48,7 @@ class TextFile:
         """Yields the documents."""
         suffix = kind_of(self.path)[0]
         if suffix in TEXT_SUFFIXES:
-            return group_lines(read_lines(self.path))
+            return group_lines(unix_lines(read_lines(self.path)))
         readers = {
             ".jsonl": _read_jsonl,
             ".csv": _read_csv,
@@ -63,7 +65,8 @@ class StandardInput:
 
     def read(self, text_column):
         """Yields the documents, as of a .txt file."""
-        return group_lines(read_lines(pathlib.Path(piped_in().name)))
+        lines = read_lines(pathlib.Path(piped_in().name))
+        return group_lines(unix_lines(lines))
 
 
 @functools.cache  # it comes but once
@@ -145,54 +148,6 @@ def _find(source):
     return files
 
 
-def kind_of(file):
-    """Suffix that tells the format, and the compression's or None.
-
-    Both in lower case, however they are written: .TXT.GZ is .txt and .gz.
-    """
-    suffix = file.suffix.lower()
-    if suffix in COMPRESSIONS:
-        return pathlib.Path(file.stem).suffix.lower(), suffix
-    return suffix, None
-
-
-def _open(file):
-    """The file's bytes, decompressed."""
-    compression = kind_of(file)[1]
-    return COMPRESSIONS[compression](file) if compression else file.open("rb")
-
-
-def read_lines(file):
-    """Yields lines of text; says where a byte is that is not UTF-8."""
-    offset = 0
-    try:
-        with _open(file) as lines:
-            for number, line in enumerate(lines, start=1):
-                if b"\0" in line:
-                    raise ValueError(
-                        "`source` must be text. Received: a binary file, "
-                        f"{file} (a zero byte at byte "
-                        f"{offset + line.index(0)}, line {number})"
-                    )
-                if number == 1 and line.startswith(codecs.BOM_UTF8):
-                    line = line.removeprefix(codecs.BOM_UTF8)
-                    offset += len(codecs.BOM_UTF8)
-                try:
-                    text = line.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    raise ValueError(
-                        f"`source` must be UTF-8. Received: {file}, byte "
-                        f"{offset + error.start} (line {number}) is "
-                        f"0x{line[error.start]:02x}"
-                    ) from None
-                offset += len(line)
-                yield text
-    except _UNREADABLE as error:
-        raise ValueError(
-            f"`source` could not be read: {file}, after byte {offset}: {error}"
-        ) from error
-
-
 def group_lines(lines):
     """Yields documents of lines of text.
 
@@ -227,35 +182,6 @@ def is_title(line):
         and line.rstrip().endswith(" =")
         and not line.startswith(" = =")
     )
-
-
-def read_json(text):
-    """What JSON says.
-
-    Raises:
-        ValueError: If it is none, or nested or of numbers beyond what Python
-            takes.
-    """
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def read_json_lines(file):
-    """Yields the place of each line of JSON, and what it says."""
-    for number, line in enumerate(read_lines(file), start=1):
-        if not line.strip():
-            continue
-        place = f"{file}, line {number}"
-        try:
-            row = read_json(line)
-        except ValueError as error:
-            raise ValueError(
-                "`source` must hold one JSON object a line. "
-                f"Received: {place}: {error}"
-            ) from None
-        yield place, row
 
 
 def _read_jsonl(file, text_column):
@@ -293,7 +219,7 @@ def _read_csv(file, text_column):
 
 def _read_parquet(file, text_column):
     try:
-        with _open(file) as compressed:
+        with open_file(file) as compressed:
             table = pyarrow.parquet.ParquetFile(compressed)
             _check_column(text_column, table.schema_arrow.names, file)
             for batch in table.iter_batches(columns=[text_column]):
@@ -309,7 +235,7 @@ def _read_parquet(file, text_column):
         raise ValueError(
             f"`source` must be Parquet. Received: {file}: {error}"
         ) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ValueError(
             f"`source` could not be read: {file}: {error}"
         ) from error

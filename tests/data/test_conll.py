@@ -241,3 +241,18 @@ def test_suffixes_may_be_in_capitals(write):
     row = json.dumps({"tokens": ["a"], "tags": ["O"]})
     path = write(gzip.compress(row.encode()), "DATA.JSONL.GZ")
     assert read_tagged_words(path)[0].words == ("a",)
+
+
+def test_tags_that_look_alike_or_are_none_are_told(write):
+    path = write("a B-PER\nb O\n\nc o\nd O\n\ne nan\nf b-per\ng B-PER\n")
+    with pytest.raises(ValueError, match="each spelt in one way") as error:
+        read_tagged_words(path)
+    for told in (
+        f"'o' beside 'O' in {path}, line 4",
+        f"'b-per' beside 'B-PER' in {path}, line 7",
+        f"'nan' in {path}, line 7",
+    ):
+        assert told in str(error.value)
+    names = ["O", "o", "B-PER", "b-per", "nan"]
+    found = read_tagged_words(path, tag_names=names)
+    assert tag_names_of(found) == names
