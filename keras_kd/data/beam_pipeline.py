@@ -78,7 +78,7 @@ def write_store_with_beam(
     Raises:
         ImportError: If Beam is not installed: the extra `beam`.
         ValueError: As `TokenStore.write`; if standard input is a source.
-        RuntimeError: If the runner loses documents, or fails.
+        RuntimeError: If the runner is not there, loses documents, or fails.
     """
     beam = import_extra("apache_beam", "beam")
     options = import_extra("apache_beam.options.pipeline_options", "beam")
@@ -91,7 +91,7 @@ def write_store_with_beam(
     standard = flags.view_as(options.StandardOptions)
     standard.runner = standard.runner or LOCAL_RUNNER
     with written_beside(folder, layout) as beside:
-        with beam.Pipeline(options=flags) as pipeline:
+        with make_pipeline(beam, flags, standard.runner) as pipeline:
             add_steps(beam, pipeline, sources, kept, tokenizer, layout, beside)
         results = json.loads((beside / RESULTS).read_text("utf-8"))
         (beside / RESULTS).unlink()
@@ -109,6 +109,17 @@ def write_store_with_beam(
         names = ("kept", "too_short", "duplicate", "too_many_unknown")
         kept.counts = {n: results["reasons"].get(n, 0) for n in names}
     return TokenStore(folder, verify=False)
+
+
+def make_pipeline(beam, flags, runner):
+    """Beam's `Pipeline`; a RuntimeError where its runner is not there."""
+    try:
+        return beam.Pipeline(options=flags)
+    except (AttributeError, ImportError, ValueError) as error:
+        raise RuntimeError(
+            "`pipeline_options` must name a runner that is there, by Beam's "
+            f"name or by that of its class. Received: {runner}: {error}"
+        ) from error
 
 
 def sources_of(documents):

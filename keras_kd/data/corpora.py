@@ -117,11 +117,12 @@ class Documents:
             ValueError: If all of a folder, or a glob, are.
         """
         self.empty_files = empty_files
+        passed_over = set(empty_files)
         empty = {file.folder for file in empty_files}
         full = {
             getattr(source, "folder", None)
             for source in self.sources
-            if source not in empty_files
+            if source not in passed_over
         }
         if self.whole and empty - full:
             raise _no_text(", ".join(sorted(empty - full)))

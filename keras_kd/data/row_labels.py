@@ -146,7 +146,8 @@ def _meaning(label):
     """
     label = unicodedata.normalize("NFC", label)
     label = "".join(c for c in label if unicodedata.category(c) != "Cf")
-    label = " ".join(label.split()).strip("\"' ").casefold()
+    label = " ".join(label.split()).casefold()
+    label = label.strip("\"' ") or label
     if re.fullmatch(r"[+-]?[0-9]+(\.0*)?", label):
         return int(label.partition(".")[0])
     return label

@@ -238,3 +238,16 @@ def test_a_runner_is_always_named(
     standard = asked[0].view_as(options.StandardOptions)
     assert standard.runner == runner
     assert not list(tmp_path.glob("s*"))
+
+
+@pytest.mark.parametrize("runner", ["DaskRuner", "no.such.Runner"])
+def test_a_runner_that_is_not_there_is_named(tokenizer, tmp_path, runner):
+    pytest.importorskip("apache_beam")
+    flags = [f"--runner={runner}"]
+    with pytest.raises(
+        RuntimeError, match=f"`pipeline_options` must name.*Received: {runner}"
+    ):
+        beam_pipeline.write_store_with_beam(
+            tmp_path / "s", ["a"], tokenizer, 8, pipeline_options=flags
+        )
+    assert not list(tmp_path.glob("s*"))

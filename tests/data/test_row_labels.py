@@ -59,7 +59,8 @@ def test_what_is_no_class_is_named(values, message):
 
 
 @pytest.mark.parametrize(
-    "values", [["none", "some"], ["a,b", "c"], ["[CLS", "x"], ["1", "2"]]
+    "values",
+    [["none", "some"], ["a,b", "c"], ["[CLS", "x"], ["1", "2"], ['"', "''"]],
 )
 def test_what_may_be_a_class_is_one(values):
     assert read(values) == values
