@@ -47,7 +47,7 @@ class Config:
         shortest: Characters that a document must have.
         drop_duplicates: Leave out texts that were there before.
         most_unknown: Share of a document's tokens that may be unknown.
-        beam: Flags of Apache Beam, such as "--runner=FlinkRunner ...", or ""
+        beam: Flags of Apache Beam, as --beam="--runner=FlinkRunner ...", or ""
             for its FnApiRunner on this machine: stores of the same bytes are
             made by its runner, whose workers read a file each. Default: by
             this program.

@@ -9,6 +9,8 @@ import prepare_corpus
 import pytest
 import train_teacher
 
+from run_folder import read_config
+
 
 def files(folder):
     return {
@@ -106,6 +108,12 @@ def test_empty_files_of_a_folder_are_counted(config, corpus, tmp_path):
     report = prepare_corpus.main(config)
     assert report["train"]["empty_files"] == 2
     assert report["held_out"]["empty_files"] == 2
+
+
+@pytest.mark.parametrize("flags", ["--runner=DaskRunner", "--a=b --c d", ""])
+def test_beams_flags_are_one_argument(monkeypatch, flags):
+    monkeypatch.setattr("sys.argv", ["recipe.py", f"--beam={flags}"])
+    assert read_config(prepare_corpus.Config, "A recipe.").beam == flags
 
 
 def test_a_runner_that_loses_text_is_named(config, monkeypatch):
