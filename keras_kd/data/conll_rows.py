@@ -39,24 +39,21 @@ def read_conll_rows(path, word, tag):
     first = _first_row(blocks)
     if first is None:
         return
-    separator = "\t" if "\t" in first[1] else " +"
-    blocks = [
-        [(place, _cells(line, separator)) for place, line in block]
-        for block in blocks
-    ]
-    place, cells = first[0], _cells(first[1], separator)
-    _check_columns(word, tag, cells, place)
-    judge = _Judge(blocks, word, tag, cells)
-    sentences = [rows for block in blocks if (rows := judge.rows_of(block))]
-    _check_lengths(sentences, path)
-    for rows in sentences:
-        for where, row in rows:
+    separator = re.compile("\t" if "\t" in first[1] else " +")
+    cells = _cells(first[1], separator)
+    _check_columns(word, tag, cells, first[0])
+    _check_lengths(blocks, path)
+    judge = _Judge(blocks, separator, word, tag, cells)
+    for block in blocks:
+        rows = judge.rows_of(block)
+        for place, row in rows:
             if len(row) != len(cells):
                 raise ValueError(
                     f"a row must have {len(cells)} columns, as the file's "
-                    f"first. Received: {len(row)}, {row}, in {where}"
+                    f"first. Received: {len(row)}, {row}, in {place}"
                 )
-        yield rows
+        if rows:
+            yield rows
 
 
 def _blocks(path):
@@ -83,42 +80,47 @@ def _first_row(blocks):
 
 
 def _cells(line, separator):
-    if separator != "\t":
-        line = line.strip(" ")
-    return [cell.strip(" ") for cell in re.split(separator, line)]
+    if separator.pattern != "\t":
+        return separator.split(line.strip(" "))
+    return [cell.strip(" ") for cell in line.split("\t")]
 
 
 class _Judge:
     """Tells comments from rows whose word is "#", and numbers of no word.
 
     Args:
-        blocks: List of lists of pairs, place and cells.
+        blocks: List of lists of pairs, place and line.
+        separator: Pattern that parts columns.
         word: Int. Column of the word.
         tag: Int, that of the tag; or None.
         first: List of str, the first row's cells.
     """
 
-    def __init__(self, blocks, word, tag, first):
+    def __init__(self, blocks, separator, word, tag, first):
+        self.separator = separator
         self.columns = columns = len(first)
         self.numbered = word % columns > 0 and first[0][:1].isdigit()
         self.tag = -1 if tag is None and columns > 1 else tag
         self.tags = set()
-        if self.tag is not None:
+        is_needed = any(block[0][1].startswith("#") for block in blocks)
+        if is_needed and self.tag is not None:
             self.tags = {
                 cells[self.tag]
                 for block in blocks
-                for index, (_, cells) in enumerate(block)
-                if len(cells) == columns
-                and (index > 0 or not cells[0].startswith("#"))
+                for index, (_, line) in enumerate(block)
+                if index > 0 or not line.startswith("#")
+                if len(cells := _cells(line, separator)) == columns
             }
 
     def rows_of(self, block):
         """A block's rows, without the comments at its head."""
         rows = []
-        for place, cells in block:
+        for place, line in block:
+            cells = _cells(line, self.separator)
             if not rows and self.is_comment(cells):
                 continue
-            if rows and _COMMENT.match(" ".join(cells)):
+            is_suspect = rows and cells[0].startswith("#")
+            if is_suspect and _COMMENT.match(" ".join(cells)):
                 raise ValueError(
                     "a comment must stand at a sentence's head, after a blank "
                     f"line. Received: {' '.join(cells)!r} in {place}"
@@ -151,13 +153,16 @@ def _check_columns(word, tag, cells, place):
         )
 
 
-def _check_lengths(sentences, path):
+def _check_lengths(blocks, path):
     """Refuses a file whose sentences nothing parts."""
-    words = sum(map(len, sentences))
-    most = LONGEST_ALONE if len(sentences) == 1 else LONGEST * len(sentences)
+    lengths = [
+        sum(not line.startswith("#") for _, line in block) for block in blocks
+    ]
+    words, sentences = sum(lengths), sum(map(bool, lengths))
+    most = LONGEST_ALONE if sentences == 1 else LONGEST * sentences
     if words > most:
         raise ValueError(
             "`source` must have blank lines between sentences (texts that are "
             "meant to be so long may be given as .jsonl). Received: "
-            f"{words:,} words in {len(sentences)} sentences in {path}"
+            f"{words:,} words in {sentences} sentences in {path}"
         )
