@@ -44,6 +44,7 @@ from keras_kd.layers import (
     LayerDrop,
     MaskedLMHead,
     MeanPooling,
+    Pooling,
     expected_depth,
     late_layer_drop,
     layer_drop_rates,
@@ -59,6 +60,7 @@ from keras_kd.models import (
     BertRegressor,
     BertSpanExtractor,
     BertTokenClassifier,
+    SentenceEmbedding,
 )
 from keras_kd.checkpoints import (
     load_checkpoint,
@@ -199,6 +201,7 @@ __all__ = [
     "suggested_rate",
     "MaskedLMHead",
     "MeanPooling",
+    "Pooling",
     "PRESETS",
     "BertBackbone",
     "BertClassifier",
@@ -207,6 +210,7 @@ __all__ = [
     "BertRegressor",
     "BertSpanExtractor",
     "BertTokenClassifier",
+    "SentenceEmbedding",
     "load_checkpoint",
     "load_tokenizer",
     "push_to_hub",

@@ -22,7 +22,14 @@ ARROWS = {
     "callbacks": {"file_digest"},
     "metrics": set(),
     "initialization": {"models", "losses", "metrics"},
-    "evaluation": {"extras", "metrics", "losses", "data", "initialization"},
+    "evaluation": {
+        "extras",
+        "metrics",
+        "losses",
+        "models",
+        "data",
+        "initialization",
+    },
     "export": {
         "layers",
         "models",

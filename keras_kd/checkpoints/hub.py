@@ -13,6 +13,10 @@ DESCRIPTION = (
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.txt",
+    # Of sentence-transformers:
+    "modules.json",
+    "*sentence_*.json",
+    "*_*/*config.json",
 )
 SAFETENSORS = (
     "model.safetensors",

@@ -14,8 +14,13 @@ from keras_kd.checkpoints.keras_hub_models import (
     is_preset,
     read_preset,
 )
+from keras_kd.checkpoints.sentence_folder import (
+    encoder_folder,
+    read_sentence_embedding,
+)
 from keras_kd.data import WordPieceTokenizer
 from keras_kd.layers.noise import starting_from_zeros
+from keras_kd.models import BertBackbone
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +34,8 @@ def load_checkpoint(
     safetensors, whole or in shards; `pytorch_model.bin` where PyTorch is
     installed), Google's (bert_config.json and a TensorFlow checkpoint) and
     KerasHub's presets and models. The config decides the shape, the
-    activation, the epsilons, dropout and padding.
+    activation, the epsilons, dropout and padding; of a folder of
+    `sentence-transformers` a `BertBackbone` has `config.embedding`.
 
     Args:
         source: Str or path: a folder, or a model's name on the Hugging Face
@@ -65,9 +71,13 @@ def load_checkpoint(
     if is_preset(folder):
         _check_no_class(model_class)
         return from_keras_hub(read_preset(folder), seed, dtype, **changes)
+    sentence_folder, folder = folder, encoder_folder(folder)
     is_google = (folder / CONFIG).exists()
     open_folder = open_google if is_google else open_hugging_face
     checkpoint = open_folder(folder, model_class)
+    if checkpoint.model_class is BertBackbone:
+        own = {"embedding": read_sentence_embedding(sentence_folder)}
+        changes = own | changes
     _check_unknown(checkpoint, folder)
     config = dataclasses.replace(checkpoint.config, **changes)
 
@@ -104,7 +114,8 @@ def load_tokenizer(source, revision=None):
         OSError: If the hub does not give it.
         ValueError: If it is no WordPiece tokenizer.
     """
-    return WordPieceTokenizer.load(find_folder(source, revision, weights=False))
+    folder = find_folder(source, revision, weights=False)
+    return WordPieceTokenizer.load(encoder_folder(folder))
 
 
 def _check_no_class(model_class):

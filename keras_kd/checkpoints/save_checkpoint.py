@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import safetensors.numpy
 from keras_kd.checkpoints.hugging_face_names import their_names, write_config
+from keras_kd.checkpoints.sentence_folder import FILES as SENTENCE_FILES
+from keras_kd.checkpoints.sentence_folder import write_sentence_embedding
 from keras_kd.checkpoints.tensor_files import SAFETENSORS
 from keras_kd.models import (
     BertBackbone,
@@ -15,6 +17,8 @@ from keras_kd.models import (
     BertRegressor,
     BertSpanExtractor,
     BertTokenClassifier,
+    choose_embedding,
+    longest_text,
 )
 from keras_kd.whole_folder import whole_folder
 
@@ -29,18 +33,14 @@ ARCHITECTURES = {
     ("distilbert", BertMaskedLM): "DistilBertForMaskedLM",
 }
 FILES = (
-    "1_Pooling",
-    "2_Normalize",
+    *SENTENCE_FILES,
     "README.md",
     "config.json",
     SAFETENSORS,
-    "modules.json",
-    "sentence_bert_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "vocab.txt",
 )
-POOLINGS = ("mean", "cls")
 
 
 def save_checkpoint(
@@ -64,9 +64,11 @@ def save_checkpoint(
         folder: Str or path. May exist; other files in it stay.
         tokenizer: `WordPieceTokenizer` of the model, or None to write none.
         model_type: "bert", "distilbert", or None to choose.
-        pooling: "mean" or "cls", to write a `BertBackbone` so that
-            `sentence-transformers` opens it too: the mean of the last hidden
-            states, or the first one, of length 1. None: not.
+        pooling: "mean", "cls" or a `SentenceEmbedding`, to write a
+            `BertBackbone` so that `sentence-transformers` opens it too: the
+            mean of the last hidden states, or the first one, of length 1
+            unless the model's own embedding says otherwise. None: its own
+            (`config.embedding`); one that has none is not written so.
         card: Str or None. Text of a README.md, the model card.
         overwrite: Bool. Whether files of these names may be replaced.
 
@@ -74,16 +76,19 @@ def save_checkpoint(
         The folder, a `pathlib.Path`.
 
     Raises:
-        ValueError: If the model is none that they have, or the tokenizer has
-            another vocabulary.
+        ValueError: If the model is none that they have, the tokenizer has
+            another vocabulary, or the model's own embedding has what no code
+            here does, such as a Dense layer.
         FileExistsError: If there are such files already.
         OSError: If the folder cannot be written.
     """
     kind = _choose_type(model, model_type)
     if tokenizer is not None:
         tokenizer.check_vocabulary_size(model.config.vocabulary_size, "model")
-    if pooling is not None:
-        _check_pooling(pooling, model)
+    embedding = _choose_embedding(pooling, model)
+    longest = model.config.max_sequence_length
+    if embedding is not None:
+        longest = longest_text(model.config, embedding)
     config = _their_config(model, kind)
     with whole_folder(folder, FILES, overwrite) as beside:
         _write_json(beside / "config.json", config)
@@ -98,10 +103,10 @@ def save_checkpoint(
             tokenizer.save(
                 beside,
                 tokenizer_class=names[kind],
-                model_max_length=model.config.max_sequence_length,
+                model_max_length=longest,
             )
-        if pooling is not None:
-            _write_pooling(beside, pooling, model.config)
+        if embedding is not None:
+            write_sentence_embedding(beside, embedding, model.config)
         if card is not None:
             (beside / "README.md").write_text(card, "utf-8")
     return beside.parent
@@ -138,17 +143,21 @@ def _choose_type(model, model_type):
     return model_type or ("bert" if hindrances else "distilbert")
 
 
-def _check_pooling(pooling, model):
-    if pooling not in POOLINGS:
-        raise ValueError(
-            f"`pooling` must be one of {POOLINGS} or None. "
-            f"Received: {pooling!r}"
-        )
-    if not isinstance(model, BertBackbone):
+def _choose_embedding(pooling, model):
+    """What `sentence-transformers` is to do, or None to write a plain folder.
+
+    An encoder's own goes along; other models have none.
+    """
+    if isinstance(model, BertBackbone):
+        if pooling is None and model.config.embedding is None:
+            return None
+        return choose_embedding(model.config, pooling)
+    if pooling is not None:
         raise ValueError(
             "`pooling` is for a BertBackbone, such as `model.backbone`. "
             f"Received: a {type(model).__name__}"
         )
+    return None
 
 
 def _their_config(model, kind):
@@ -197,40 +206,6 @@ def _their_tensors(model, kind):
         # Untied, it is the decoder that adds a bias; the other is unused.
         theirs["cls.predictions.decoder.bias"] = bias.copy()
     return theirs
-
-
-def _write_pooling(folder, pooling, config):
-    """What `sentence-transformers` reads: its modules, in order."""
-    kinds = {
-        "": "Transformer",
-        "1_Pooling": "Pooling",
-        "2_Normalize": "Normalize",
-    }
-    modules = [
-        {
-            "idx": index,
-            "name": str(index),
-            "path": path,
-            "type": f"sentence_transformers.models.{kind}",
-        }
-        for index, (path, kind) in enumerate(kinds.items())
-    ]
-    settings = {
-        "word_embedding_dimension": config.hidden_dim,
-        "pooling_mode_cls_token": pooling == "cls",
-        "pooling_mode_mean_tokens": pooling == "mean",
-        "pooling_mode_max_tokens": False,
-        "pooling_mode_mean_sqrt_len_tokens": False,
-    }
-    longest = {
-        "max_seq_length": config.max_sequence_length,
-        "do_lower_case": False,  # the tokenizer sees to it
-    }
-    for path in ("1_Pooling", "2_Normalize"):
-        (folder / path).mkdir()
-    _write_json(folder / "modules.json", modules)
-    _write_json(folder / "1_Pooling" / "config.json", settings)
-    _write_json(folder / "sentence_bert_config.json", longest)
 
 
 def _write_json(path, value):

@@ -2,9 +2,10 @@
 
 import numpy as np
 from keras import ops
+from keras_kd.models import choose_embedding
 
 
-def evaluate_similarity(student, teacher, batches, pooling="mean"):
+def evaluate_similarity(student, teacher, batches, pooling=None):
     """Compares what two encoders make of the same held-out text.
 
     Args:
@@ -13,7 +14,8 @@ def evaluate_similarity(student, teacher, batches, pooling="mean"):
         batches: Dataset of `keras_kd.token_batches` without shuffling, or
             any that yields the dict of inputs first.
         pooling: How a text's states become its embedding: "mean" over its
-            real tokens, or "cls", its first one.
+            real tokens, or "cls", its first one; default: the teacher's own
+            (`config.embedding`), else the mean.
 
     Returns:
         Dict of `hidden_state_cosine`, the mean over real tokens of the cosine
@@ -23,13 +25,11 @@ def evaluate_similarity(student, teacher, batches, pooling="mean"):
         texts: whether what is alike for the teacher is for the student.
 
     Raises:
-        ValueError: If `pooling` is unknown, if widths differ, or if there are
-            fewer than three texts.
+        ValueError: If `pooling` is unknown, or the teacher's own has what no
+            code here does; if widths differ, or if there are fewer than
+            three texts.
     """
-    if pooling not in ("mean", "cls"):
-        raise ValueError(
-            f"`pooling` must be 'mean' or 'cls'. Received: {pooling!r}"
-        )
+    pooling = choose_embedding(teacher.config, pooling).pooling
     widths = [model.config.hidden_dim for model in (teacher, student)]
     if widths[0] != widths[1]:
         raise ValueError(

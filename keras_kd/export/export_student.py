@@ -10,8 +10,9 @@ from keras_kd.export.model_card import hugging_face_card, model_card
 from keras_kd.export.onnx_file import write_onnx
 from keras_kd.export.openvino_model import write_openvino
 from keras_kd.export.saved_model import write_saved_model
+from keras_kd.export.serving import embedding_of
 from keras_kd.extras import import_extra
-from keras_kd.models import BertBackbone
+from keras_kd.models import BertBackbone, longest_text
 from keras_kd.quiet import import_tensorflow
 from keras_kd.whole_folder import whole_folder
 
@@ -52,7 +53,7 @@ def export_student(
     depths=(),
     held_out=None,
     length=128,
-    pooling="mean",
+    pooling=None,
 ):
     """Writes the student in one format or several, tokenizer files and card.
 
@@ -81,15 +82,18 @@ def export_student(
             checked on.
         length: Int (T), of LiteRT files, which take no other; at most the
             student's longest.
-        pooling: "mean" or "cls", of a bare encoder's "hugging_face", for
-            `sentence-transformers`.
+        pooling: How states become a text's embedding, in every format:
+            "mean", "cls" or a `SentenceEmbedding`; default: the encoder's
+            own (`config.embedding`), else the mean, of length 1. Of a task
+            model it is the SavedModel's `embed`.
 
     Returns:
         The folder, a `pathlib.Path`.
 
     Raises:
         ValueError: If a format is unknown, tokenizer and student have
-            different vocabularies.
+            different vocabularies, or an encoder's own embedding has what no
+            code here does, such as a Dense layer.
         ImportError: If a format's extra is not installed.
         FileExistsError: If there is an export already, or a file of a name
             that it needs.
@@ -108,25 +112,26 @@ def export_student(
             f"Received: KERAS_BACKEND={keras.backend.backend()}"
         )
     tf = import_tensorflow("`export_student`")
-    _check(student, tokenizer, formats, held_out, length)
+    embedding = embedding_of(student, pooling)
+    _check(student, tokenizer, formats, held_out, length, embedding)
     folder = pathlib.Path(folder)
     writers = {
         "keras": student.save,
         "saved_model": lambda path: write_saved_model(
-            student, tokenizer, path, depths
+            student, tokenizer, path, depths, embedding
         ),
         "hugging_face": lambda path: save_checkpoint(
             student,
             path,
             tokenizer,
-            pooling=pooling if isinstance(student, BertBackbone) else None,
+            pooling=embedding if isinstance(student, BertBackbone) else None,
             card=hugging_face_card(student, metrics, folder.name, description),
         ),
-        "onnx": lambda path: write_onnx(student, path),
-        "openvino": lambda path: write_openvino(student, path),
-        "litert": lambda path: write_litert(student, path, length),
+        "onnx": lambda path: write_onnx(student, path, embedding),
+        "openvino": lambda path: write_openvino(student, path, embedding),
+        "litert": lambda path: write_litert(student, path, length, embedding),
         "litert_int8": lambda path: write_litert_int8(
-            student, path, length, held_out
+            student, path, length, held_out, embedding
         ),
     }
     names = [*(FORMATS[name] for name in formats), *OTHER_FILES]
@@ -146,7 +151,7 @@ def export_student(
     return folder
 
 
-def _check(student, tokenizer, formats, held_out, length):
+def _check(student, tokenizer, formats, held_out, length, embedding):
     """Refuses what would fail after long work."""
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown or not formats:
@@ -161,6 +166,8 @@ def _check(student, tokenizer, formats, held_out, length):
             "is checked on. Received: None"
         )
     longest = student.config.max_sequence_length
+    if isinstance(student, BertBackbone):
+        longest = longest_text(student.config, embedding)
     fixed = {"litert", "litert_int8"} & set(formats)
     if fixed and not 1 <= length <= longest:
         raise ValueError(

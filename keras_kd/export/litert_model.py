@@ -21,7 +21,7 @@ AGREEMENT = 0.98  # of the best token, or class
 COSINE = 0.99  # of the embeddings of a model without a head
 
 
-def write_litert(student, path, length):
+def write_litert(student, path, length, pooling=None):
     """Writes float32 and compares it with Keras.
 
     Args:
@@ -29,19 +29,20 @@ def write_litert(student, path, length):
             `BertClassifier`.
         path: `pathlib.Path` of the file to write.
         length: Int (T).
+        pooling: As of `serving_model`.
 
     Raises:
         ImportError: If the extra "litert" is not installed.
         RuntimeError: If the file does not compute what Keras does.
     """
-    model = serving_model(student)
+    model = serving_model(student, pooling)
     path.write_bytes(convert(model, length, int8=False))
     run = runner(path)
     for inputs in singly(sample_inputs(student, length)):
         check_outputs(model, inputs, run(inputs), "The LiteRT file")
 
 
-def write_litert_int8(student, path, length, held_out):
+def write_litert_int8(student, path, length, held_out, pooling=None):
     """Writes 8-bit weights and compares what comes out on held-out text.
 
     "Dynamic range": weights are 8-bit, activations are made so on the way.
@@ -51,13 +52,19 @@ def write_litert_int8(student, path, length, held_out):
         path: As of `write_litert`.
         length: As of `write_litert`.
         held_out: Dataset whose elements begin with the dict of inputs.
+        pooling: As of `serving_model`.
+
+    Returns:
+        What was measured: "best outputs that are Keras's" or "mean cosine of
+        embeddings with Keras's", the share or the cosine, and the number of
+        texts.
 
     Raises:
         ImportError: If the extra "litert" is not installed.
         RuntimeError: If less than 0.98 of the best tokens, or classes, are
             Keras's, or the mean cosine of embeddings is below 0.99.
     """
-    model = serving_model(student)
+    model = serving_model(student, pooling)
     path.write_bytes(convert(model, length, int8=True))
     run = runner(path)
     names = [tensor.name for tensor in student.inputs]
@@ -71,9 +78,11 @@ def write_litert_int8(student, path, length, held_out):
         if "logits" in expected:
             pair = (v["logits"].argmax(-1) for v in (expected, received))
             agreements.append(np.mean(np.equal(*pair)))
-        else:  # of length 1
-            product = expected["embedding"] * received["embedding"]
-            agreements.append(product.sum())
+        else:
+            a, b = expected["embedding"], received["embedding"]
+            agreements.append(
+                np.sum(a * b) / np.linalg.norm(a) / np.linalg.norm(b)
+            )
     found = float(np.mean(agreements))
     what, least = "best outputs that are", AGREEMENT
     if "logits" not in model.output:
@@ -84,6 +93,7 @@ def write_litert_int8(student, path, length, held_out):
             f"{least} on held-out text; the format 'litert' is the same in "
             f"32 bits. Received: {found:.4f}"
         )
+    return f"{what} Keras's", found, len(agreements)
 
 
 def convert(model, length, int8):

@@ -14,20 +14,21 @@ from keras_kd.extras import import_extra
 OPSET = 17  # the first with LayerNormalization
 
 
-def write_onnx(student, path):
+def write_onnx(student, path, pooling=None):
     """Writes it, batch and length of any size, and compares it with Keras.
 
     Args:
         student: `BertMaskedLM`, `BertBackbone`, or a task model such as
             `BertClassifier`.
         path: `pathlib.Path` of the file to write.
+        pooling: As of `serving_model`.
 
     Raises:
         ImportError: If the extra "onnx" is not installed.
         RuntimeError: If the file does not compute what Keras does.
     """
     onnxruntime = import_extra("onnxruntime", "onnx")
-    model = serving_model(student)
+    model = serving_model(student, pooling)
     model(sample_inputs(student))  # Keras exports what was called
     with collected_often():
         model.export(

@@ -8,7 +8,7 @@ from keras_kd.export.serving import (
 from keras_kd.extras import import_extra
 
 
-def write_openvino(student, folder):
+def write_openvino(student, folder, pooling=None):
     """Writes model.xml and model.bin and compares them with Keras.
 
     OpenVINO computes in bfloat16 by itself where the processor has it. The
@@ -18,13 +18,14 @@ def write_openvino(student, folder):
         student: `BertMaskedLM`, `BertBackbone`, or a task model such as
             `BertClassifier`.
         folder: `pathlib.Path` of the folder to write.
+        pooling: As of `serving_model`.
 
     Raises:
         ImportError: If the extra "openvino" is not installed.
         RuntimeError: If the model does not compute what Keras does.
     """
     openvino = import_extra("openvino", "openvino")
-    model = serving_model(student)
+    model = serving_model(student, pooling)
     model(sample_inputs(student))  # Keras exports what was called
     folder.mkdir()
     path = folder / "model.xml"

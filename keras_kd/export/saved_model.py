@@ -12,7 +12,7 @@ from keras_kd.export.serving import (
 from keras_kd.quiet import import_tensorflow
 
 
-def write_saved_model(student, tokenizer, path, depths=()):
+def write_saved_model(student, tokenizer, path, depths=(), pooling=None):
     """Writes it and compares what it computes with Keras.
 
     Whoever opens it needs TensorFlow alone.
@@ -24,6 +24,7 @@ def write_saved_model(student, tokenizer, path, depths=()):
         path: `pathlib.Path` of the folder to write.
         depths: List of lists of encoder layers; each becomes a signature
             "depth_<layers>" that runs those alone. They share all variables.
+        pooling: As of `serving_model`.
 
     Raises:
         ValueError: If two of `depths` are as deep.
@@ -40,7 +41,7 @@ def write_saved_model(student, tokenizer, path, depths=()):
         token_ids_signature,
     )
 
-    served = {"serving_default": serving_model(student)}
+    served = {"serving_default": serving_model(student, pooling)}
     for layers in depths:
         name = f"depth_{len(layers)}"
         if name in served:
@@ -48,7 +49,7 @@ def write_saved_model(student, tokenizer, path, depths=()):
                 "`depths` must be of different numbers of layers. "
                 f"Received: {list(map(list, depths))}"
             )
-        served[name] = serving_model(student.subnetwork(layers))
+        served[name] = serving_model(student.subnetwork(layers), pooling)
     # Without `track`, which writes all weights a second time: those that the
     # signatures use are written anyway.
     archive = keras.export.ExportArchive()
@@ -58,7 +59,7 @@ def write_saved_model(student, tokenizer, path, depths=()):
     if reason is None:
         in_graph = InGraphTokenizer(tokenizer)
         archive.track(in_graph)  # its tables
-        functions = text_signatures(student, tokenizer, in_graph)
+        functions = text_signatures(student, tokenizer, in_graph, pooling)
         for name, (function, signature) in functions.items():
             archive.add_endpoint(name, function, signature)
     else:

@@ -2,33 +2,57 @@
 
 import keras
 import numpy as np
-from keras_kd.layers import MeanPooling
-from keras_kd.models import BertBackbone
+from keras_kd.layers import Pooling
+from keras_kd.models import BertBackbone, choose_embedding
 
 TOLERANCE = 1e-4  # of float32 files, for numbers about 1
 
 
-def serving_model(student):
+def embedding_of(student, pooling=None):
+    """How a student's states become the vector of a text.
+
+    Args:
+        student: `BertMaskedLM`, `BertBackbone`, or a task model such as
+            `BertClassifier`.
+        pooling: As of `choose_embedding`. Of a task model whose encoder has
+            an embedding that no code here does, None is the mean.
+
+    Returns:
+        `SentenceEmbedding`.
+
+    Raises:
+        ValueError: As `choose_embedding`.
+    """
+    own = student.config.embedding
+    if not isinstance(student, BertBackbone) and own and own.unsupported:
+        pooling = pooling or "mean"
+    return choose_embedding(student.config, pooling)
+
+
+def serving_model(student, pooling=None):
     """The student with the outputs that leave Keras, of the same layers.
 
     Args:
         student: `BertMaskedLM`, `BertBackbone`, or a task model such as
             `BertClassifier`.
+        pooling: As of `choose_embedding`.
 
     Returns:
         Functional model from the student's dict of inputs to a dict: `logits`
         where there is a head; of a bare encoder `last_hidden_state`
-        (B, T, D), `embedding` (B, D), the mean of its real tokens' rows, of
-        length 1, and, with a pooler, `pooled` (B, D). All in float32.
+        (B, T, D), `embedding` (B, D), as `pooling` says, and, with a pooler,
+        `pooled` (B, D). All in float32.
     """
     inputs = {tensor.name: tensor for tensor in student.inputs}
     outputs = student.output
     if not isinstance(student, BertBackbone):
         return keras.Model(inputs, {"logits": outputs["logits"]})
     states = outputs["hidden_states"][-1]
+    embedding = embedding_of(student, pooling)
+    pool = Pooling(embedding.pooling, embedding.normalize)
     served = {
         "last_hidden_state": states,
-        "embedding": MeanPooling()(states, inputs["padding_mask"]),
+        "embedding": pool(states, inputs["padding_mask"]),
     }
     if "pooled" in outputs:
         served["pooled"] = outputs["pooled"]

@@ -1,8 +1,14 @@
 """Signatures of the SavedModel: token ids in, or text in."""
 
 import tensorflow as tf
-from keras_kd.layers import MeanPooling
-from keras_kd.models import BertClassifier, BertMaskedLM, BertRegressor
+from keras_kd.export.serving import embedding_of
+from keras_kd.layers import Pooling
+from keras_kd.models import (
+    BertClassifier,
+    BertMaskedLM,
+    BertRegressor,
+    longest_text,
+)
 
 TOP_K = 5
 
@@ -27,7 +33,7 @@ def token_ids_signature(model):
     return serve, [signature]
 
 
-def text_signatures(student, tokenizer, in_graph):
+def text_signatures(student, tokenizer, in_graph, pooling=None):
     """Text in: what the student is for, and an embedding of the text.
 
     Texts are cut at the student's longest sequence; of a pair the longer one
@@ -38,6 +44,7 @@ def text_signatures(student, tokenizer, in_graph):
             `BertClassifier`.
         tokenizer: `WordPieceTokenizer`.
         in_graph: `InGraphTokenizer` of it.
+        pooling: As of `serving_model`, for `embed`.
 
     Returns:
         Dict of name to pair of function and input signature:
@@ -47,13 +54,13 @@ def text_signatures(student, tokenizer, in_graph):
         `label` (B,), the name of the best class, and `scores` (B, C), the
         probability of each, and `classify_pair`, which takes text and pair;
         `rate` and `rate_pair` of a regressor, to `number` (B,); `embed`, text
-        (B,) to `embedding` (B, D), the mean of the last hidden states, of
-        length 1.
+        (B,) to `embedding` (B, D), as `pooling` says; texts have the
+        embedding's prompt before them and are cut at its longest.
     """
     vocabulary = tokenizer.vocabulary
 
-    def batch_of(text, pair=None):
-        return text_inputs(student, tokenizer, in_graph, text, pair)
+    def batch_of(text, pair=None, longest=None):
+        return text_inputs(student, tokenizer, in_graph, text, pair, longest)
 
     def fill_mask(text):
         inputs, there = batch_of(text)
@@ -78,12 +85,15 @@ def text_signatures(student, tokenizer, in_graph):
         inputs, _ = batch_of(text, pair)
         return {"number": student(inputs, training=False)["logits"][:, 0]}
 
-    pooling = MeanPooling()
+    embedding = embedding_of(student, pooling)
+    pool = Pooling(embedding.pooling, embedding.normalize)
+    longest = longest_text(student.config, embedding)
 
     def embed(text):
-        inputs, _ = batch_of(text)
+        text = tf.strings.join([embedding.prompt, text])
+        inputs, _ = batch_of(text, longest=longest)
         states = student(inputs, training=False)["hidden_states"][-1]
-        return {"embedding": pooling(states, inputs["padding_mask"])}
+        return {"embedding": pool(states, inputs["padding_mask"])}
 
     texts = [tf.TensorSpec((None,), tf.string, n) for n in ("text", "pair")]
     signatures = {"embed": (embed, texts[:1])}
@@ -99,7 +109,7 @@ def text_signatures(student, tokenizer, in_graph):
     return signatures
 
 
-def text_inputs(student, tokenizer, in_graph, text, pair=None):
+def text_inputs(student, tokenizer, in_graph, text, pair=None, longest=None):
     """A batch of texts, or of pairs of texts, for a student.
 
     Args:
@@ -108,12 +118,13 @@ def text_inputs(student, tokenizer, in_graph, text, pair=None):
         in_graph: Likewise.
         text: (B,) str tensor.
         pair: (B,) str tensor, or None.
+        longest: Int or None. Tokens of the longest; default: the student's.
 
     Returns:
         Pair: the student's dict of inputs, (B, T) each, and which of
         `mask_positions` there are, (B, M) bool.
     """
-    longest = student.config.max_sequence_length
+    longest = longest or student.config.max_sequence_length
     edge = tf.ones_like(text, tf.int32)[:, None]
     cls, sep = edge * tokenizer.cls_id, edge * tokenizer.sep_id
     first = in_graph(text)

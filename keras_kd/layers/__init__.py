@@ -16,15 +16,18 @@ from keras_kd.layers.layer_drop_laws import (
 )
 from keras_kd.layers.masked_lm_head import MaskedLMHead
 from keras_kd.layers.mean_pooling import MeanPooling
+from keras_kd.layers.pooling import POOLINGS, Pooling
 
 __all__ = [
     "LAWS",
     "OBSERVABLE",
+    "POOLINGS",
     "BertEmbeddings",
     "EncoderLayer",
     "LayerDrop",
     "MaskedLMHead",
     "MeanPooling",
+    "Pooling",
     "expected_depth",
     "late_layer_drop",
     "layer_drop_rates",

@@ -6,6 +6,11 @@ from keras_kd.models.bert_masked_lm import BertMaskedLM
 from keras_kd.models.bert_span_extractor import BertSpanExtractor
 from keras_kd.models.bert_token_classifier import BertTokenClassifier
 from keras_kd.models.presets import PRESETS, BertConfig
+from keras_kd.models.sentence_embedding import (
+    SentenceEmbedding,
+    choose_embedding,
+    longest_text,
+)
 
 __all__ = [
     "PRESETS",
@@ -16,4 +21,7 @@ __all__ = [
     "BertRegressor",
     "BertSpanExtractor",
     "BertTokenClassifier",
+    "SentenceEmbedding",
+    "choose_embedding",
+    "longest_text",
 ]

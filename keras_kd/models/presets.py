@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from keras_kd.models.sentence_embedding import SentenceEmbedding
+
 
 @dataclasses.dataclass(frozen=True)
 class BertConfig:
@@ -42,6 +44,9 @@ class BertConfig:
             `layer_norm_epsilon`.
         padding_id: Int. The token id of padding; no layer looks at it, other
             software does.
+        embedding: `SentenceEmbedding`, or its fields as a dict, of an encoder
+            that says how its states become a text's vector; None for others.
+            No layer looks at it; evaluation and exports do.
     """
 
     vocabulary_size: int
@@ -65,10 +70,14 @@ class BertConfig:
     head_activation: str | None = None
     head_layer_norm_epsilon: float | None = None
     padding_id: int = 0
+    embedding: SentenceEmbedding | None = None
 
     def __post_init__(self):
         if self.intermediate_dim is None:
             object.__setattr__(self, "intermediate_dim", 4 * self.hidden_dim)
+        if isinstance(self.embedding, dict):
+            embedding = SentenceEmbedding(**self.embedding)
+            object.__setattr__(self, "embedding", embedding)
         for name in (
             "vocabulary_size",
             "num_layers",

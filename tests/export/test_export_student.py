@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import json
 import resource
@@ -244,15 +245,62 @@ def test_a_folder_for_transformers_is_one_of_the_formats(
     assert not (tmp_path / "saved_model").exists()
 
 
-def test_a_bare_encoder_is_for_sentence_transformers(
-    student, tokenizer, tmp_path
-):
+def test_every_format_pools_as_asked(tokenizer, tmp_path, monkeypatch):
+    """What each writer checks its file against is the [CLS] pooling."""
+    student = kd.BertBackbone(kd.BertConfig(tokenizer.vocabulary_size, 1, 8, 2))
+    received = {}
+    for name in ("write_onnx", "write_openvino", "write_litert"):
+
+        def write(student, path, *rest, name=name):
+            received[name] = rest[-1]
+            path.touch()
+
+        monkeypatch.setattr(MODULE, name, write)
+
+    def write_int8(student, path, *rest):
+        received["int8"] = rest[-1]
+        path.touch()
+        return "best outputs that are Keras's", 1.0, 3
+
+    monkeypatch.setattr(MODULE, "write_litert_int8", write_int8)
+    monkeypatch.setattr(MODULE, "import_extra", lambda *_: None)
     kd.export_student(
-        student.backbone,
+        student,
         tmp_path,
         tokenizer,
-        formats=["hugging_face"],
+        formats=["hugging_face", "saved_model", "onnx", "openvino", "litert"]
+        + ["litert_int8"],
+        held_out=[],
+        length=8,
         pooling="cls",
     )
+    assert len(received) == 4
+    assert set(received.values()) == {kd.SentenceEmbedding("cls")}
     path = tmp_path / "hugging_face" / "1_Pooling" / "config.json"
     assert json.loads(path.read_text())["pooling_mode_cls_token"]
+    ids = np.array([[tokenizer.cls_id, 7, 8, tokenizer.sep_id]], "int32")
+    x = {"token_ids": ids, "padding_mask": np.ones_like(ids)}
+    states = np.asarray(student(x)["hidden_states"][-1])
+    first = states[:, 0] / np.linalg.norm(states[:, 0])
+    model = tf.saved_model.load(str(tmp_path / "saved_model"))
+    text = tokenizer.decode([7, 8])
+    for name, inputs in (
+        ("serving_default", x | {"segment_ids": np.zeros_like(ids)}),
+        ("embed", {"text": [text]}),
+    ):
+        inputs = {key: tf.constant(value) for key, value in inputs.items()}
+        found = model.signatures[name](**inputs)["embedding"]
+        np.testing.assert_allclose(found, first, atol=1e-5, err_msg=name)
+
+
+def test_an_encoders_own_longest_text_holds(tiny_config, tokenizer, tmp_path):
+    own = kd.SentenceEmbedding(max_length=8)
+    config = dataclasses.replace(tiny_config, embedding=own)
+    student = kd.BertBackbone(config, seed=0)
+    with pytest.raises(ValueError, match="`length` must be from 1 to .* 8"):
+        kd.export_student(
+            student, tmp_path, tokenizer, formats=["litert"], length=9
+        )
+    kd.export_student(student, tmp_path, tokenizer, formats=["hugging_face"])
+    path = tmp_path / "hugging_face" / "sentence_bert_config.json"
+    assert json.loads(path.read_text())["max_seq_length"] == 8

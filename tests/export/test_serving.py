@@ -1,8 +1,11 @@
+import dataclasses
+
 import keras_kd as kd
 import numpy as np
 import pytest
 from keras_kd.export.serving import (
     check_outputs,
+    embedding_of,
     sample_inputs,
     serving_model,
 )
@@ -34,6 +37,29 @@ def test_of_a_bare_encoder_its_states_and_embedding_leave(tiny_config):
     np.testing.assert_allclose(
         served["embedding"][1], mean / np.linalg.norm(mean), atol=1e-5
     )
+
+
+def test_the_embedding_is_the_one_that_is_asked_for(tiny_config):
+    own = kd.SentenceEmbedding("cls", normalize=False)
+    config = dataclasses.replace(tiny_config, embedding=own)
+    student = kd.BertBackbone(config, seed=0)
+    inputs = sample_inputs(student, length=9)
+    states = np.asarray(student(inputs)["hidden_states"][-1])
+    for pooling, expected in (
+        (None, states[:, 0]),
+        ("mean", np.stack([states[0].mean(0), states[1, :6].mean(0)])),
+    ):
+        found = serving_model(student, pooling)(inputs)["embedding"]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_what_an_encoder_has_and_no_code_does_is_refused(tiny_config):
+    dense = kd.SentenceEmbedding(unsupported="a Dense module (2_Dense)")
+    config = dataclasses.replace(tiny_config, embedding=dense)
+    with pytest.raises(ValueError, match="a Dense module"):
+        serving_model(kd.BertBackbone(config))
+    classifier = kd.BertClassifier(config, ["a", "b"])
+    assert embedding_of(classifier) == kd.SentenceEmbedding("mean")
 
 
 def test_samples_are_fixed_padded_and_of_the_models_inputs(tiny_config):

@@ -1,4 +1,6 @@
 import dataclasses
+import json
+import pathlib
 
 import keras_kd as kd
 import numpy as np
@@ -7,6 +9,8 @@ import tensorflow as tf
 from keras_kd.export.in_graph_tokenizer import InGraphTokenizer
 from keras_kd.export.serving import serving_model
 from keras_kd.export.signatures import text_signatures, token_ids_signature
+
+GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "sentence_encoders"
 
 
 def test_long_texts_are_cut_at_the_students_length(tokenizer, tiny_config):
@@ -64,6 +68,31 @@ def test_a_bare_encoder_embeds(tokenizer, tiny_config):
     student = kd.BertBackbone(tiny_config, seed=0)
     functions = text_signatures(student, tokenizer, InGraphTokenizer(tokenizer))
     assert set(functions) == {"embed"}
+
+
+@pytest.mark.parametrize("name", ["cls", "cls_old", "mean_prompted"])
+def test_a_sentence_encoder_embeds_as_sentence_transformers(name):
+    """Pooling, normalisation, prompt and longest text are the folder's."""
+    student = kd.load_checkpoint(GOLDEN / name, pooler=False)
+    tokenizer = kd.load_tokenizer(GOLDEN / name)
+    functions = text_signatures(student, tokenizer, InGraphTokenizer(tokenizer))
+    expected = json.loads((GOLDEN / name / "expected.json").read_text())
+    found = functions["embed"][0](tf.constant(expected["texts"]))["embedding"]
+    np.testing.assert_allclose(found, expected["vectors"], atol=1e-5)
+
+
+def test_a_head_embeds_by_the_pooling_that_is_asked_for(tokenizer, tiny_config):
+    student = kd.BertMaskedLM(tiny_config, seed=0)
+    functions = text_signatures(
+        student, tokenizer, InGraphTokenizer(tokenizer), "cls"
+    )
+    found = functions["embed"][0](tf.constant(["the cat"]))["embedding"]
+    ids = tokenizer.encode_batch(["the cat"])[0]
+    ids = np.array([[tokenizer.cls_id, *ids, tokenizer.sep_id]])
+    x = {"token_ids": ids, "padding_mask": np.ones_like(ids)}
+    first = np.asarray(student.backbone(x)["hidden_states"][-1][:, 0])
+    expected = first / np.linalg.norm(first)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
