@@ -2,12 +2,14 @@
 
     uv run recipes/shrink_encoder.py --encoder FOLDER --corpus "texts/*.txt"
 
-Cuts layers out of the encoder by one plan or several, has each cut learn the
-encoder's last hidden states (1 - cosine; no head, no labels) on your text or
-the built-in one, and writes the one that is nearest on held-out text to
-RUN/encoder, a folder that `transformers`, `sentence-transformers` and keras_kd
-open. Also in the run folder: student.keras, metrics.json, history.csv,
-TensorBoard logs. Commands with time, hardware and results: recipes/README.md.
+Tries all ways to cut layers out of the encoder, or those of `--plans`, has the
+cut that is nearest to it learn its last hidden states (1 - cosine; no head, no
+labels) on your text or the built-in one, and writes it to RUN/encoder, a folder
+that `transformers`, `sentence-transformers` and keras_kd open, with the
+encoder's own pooling, normalisation, prompts and longest text. Also in the run
+folder: student.keras, metrics.json, scouted.json (of all cuts, before any
+training), history.csv, TensorBoard logs. Commands with time, hardware and
+results: recipes/README.md.
 """
 
 import dataclasses
@@ -17,6 +19,7 @@ from typing import Literal
 
 import keras_kd as kd
 import keras
+from keras_kd.models import choose_embedding, longest_text
 from rich.console import Console
 from rich.table import Table
 
@@ -47,10 +50,13 @@ class Config:
         run: Run folder to write.
         overwrite: Replace a run that is there.
         num_layers: Layers to keep.
-        plans: How to cut: first, last, every_other, both_ends; the best on
-            held-out text is written.
-        pooling: How a text's states become its embedding: mean or cls.
-        block_length: Tokens in a sequence, at most the encoder's.
+        plans: How to cut: first, last, every_other, both_ends; each is trained
+            and the best on held-out text written. Default: all of them and
+            those that a search of the layers finds are tried before any
+            training, and the best one is trained.
+        pooling: How a text's states become its embedding, mean or cls; default:
+            the encoder's own, else the mean.
+        block_length: Tokens in a sequence, at most the encoder's longest text.
         batch_size: Sequences in a step.
         micro_batches: Parts that a step takes them in, for less memory.
         steps: Training steps of each cut.
@@ -73,8 +79,8 @@ class Config:
     run: str = "saved_models/encoder"
     overwrite: bool = False
     num_layers: int = 3
-    plans: tuple[str, ...] = ("every_other",)
-    pooling: Literal["mean", "cls"] = "mean"
+    plans: tuple[str, ...] = ()
+    pooling: Literal["mean", "cls"] | None = None
     block_length: int = 64
     batch_size: int = 32
     micro_batches: int = 1
@@ -107,23 +113,25 @@ def main(config):
     keras.config.set_dtype_policy(config.precision)
     teacher, tokenizer = load_encoder(config)
     cuts = {plan: cut(config, teacher, plan) for plan in config.plans}
+    if not cuts:
+        cut(config, teacher, "first")  # refuses a number of layers
     train, held_out = read_corpora(config)
     folder = pathlib.Path(config.run)
     with new_run_folder(config) as beside:
         tokenizer.save(beside)
         batches = make_plain_batches(config, beside, tokenizer, train, held_out)
+    if not cuts:
+        cuts = best_cut(config, folder, teacher, batches)
     results = {"encoder": measure(config, teacher, teacher, batches)}
     for plan, student in cuts.items():
         results[f"{plan}, cut"] = measure(config, student, teacher, batches)
         distil(config, folder / plan, teacher, student, batches)
         results[plan] = measure(config, student, teacher, batches)
         write_json(folder / "metrics.json", results)
-    print_table(results)
+    print_table(results, own_embedding(config, teacher))
     best = max(cuts, key=lambda plan: results[plan]["embedding_cosine"])
     cuts[best].save(folder / "student.keras")
-    kd.save_checkpoint(
-        cuts[best], folder / "encoder", tokenizer, pooling=config.pooling
-    )
+    kd.save_checkpoint(cuts[best], folder / "encoder", tokenizer)
     print(f"{best} is the nearest: {folder / 'encoder'}")
     return results
 
@@ -138,19 +146,52 @@ def load_encoder(config):
             seed=config.seed,
             pooler=False,
         )
+        own = own_embedding(config, teacher)
         tokenizer = kd.load_tokenizer(config.encoder, config.revision)
         tokenizer.check_vocabulary_size(
             teacher.config.vocabulary_size, "encoder"
         )
     except (OSError, ValueError, ImportError) as error:
         sys.exit(f"`--encoder`: {error}")
-    longest = teacher.config.max_sequence_length
+    longest = longest_text(teacher.config, own)
     if config.block_length > longest:
         sys.exit(
-            f"`--block-length` must be at most the encoder's {longest} "
-            f"positions. Received: {config.block_length}"
+            "`--block-length` must be at most the encoder's longest text, "
+            f"{longest} tokens. Received: {config.block_length}"
         )
+    if own != teacher.config.embedding:  # asked for, or of a plain folder
+        teacher = with_embedding(teacher, own)
+    print(f"A text's embedding: {own}, of at most {longest} tokens")
     return teacher, tokenizer
+
+
+def own_embedding(config, teacher):
+    """How the encoder embeds a text, or what `--pooling` says."""
+    return choose_embedding(teacher.config, config.pooling)
+
+
+def with_embedding(teacher, embedding):
+    """The encoder with another embedding, which its students keep."""
+    config = dataclasses.replace(teacher.config, embedding=embedding)
+    other = teacher.of_shape(config)
+    other.set_weights(teacher.get_weights())
+    return other
+
+
+def best_cut(config, folder, teacher, batches):
+    """The plan that is nearest before any training, and its student."""
+    table = kd.scout_encoder(
+        teacher, config.num_layers, batches.held_out, config.pooling
+    )
+    write_json(folder / "scouted.json", table)
+    best, found = next(iter(table.items()))
+    layers = " ".join(map(str, found["layers"]))
+    print(
+        f"{best} is taken, layers {layers}: before any training its "
+        "embeddings are the nearest to the encoder's, cosine "
+        f"{found['embedding_cosine']:.4f} on held-out text"
+    )
+    return {best: cut(config, teacher, found["layers"])}
 
 
 def cut(config, teacher, plan):
@@ -188,9 +229,10 @@ def measure(config, student, teacher, batches):
     return {**found, "parameters": student.count_params()}
 
 
-def print_table(results):
+def print_table(results, embedding):
     """A line for each model."""
-    table = Table(title="held-out text, against the encoder")
+    title = f"held-out text, against the encoder; embedding: {embedding}"
+    table = Table(title=title)
     columns = ("embedding_cosine", "similarity_correlation")
     columns = ("hidden_state_cosine", *columns)
     for name in ("model", *columns, "M parameters"):

@@ -24,6 +24,7 @@ from keras_kd.evaluation.paired_runs import (
     holm,
     paired_difference,
 )
+from keras_kd.evaluation.scout_encoder import scout_encoder
 from keras_kd.evaluation.similarity import evaluate_similarity
 from keras_kd.evaluation.tag_metrics import (
     TAG_METRICS,
@@ -42,6 +43,7 @@ from keras_kd.evaluation.task_metrics import (
 )
 
 __all__ = [
+    "scout_encoder",
     "TAG_METRICS",
     "TASK_METRICS",
     "PairedDifference",

@@ -4,6 +4,8 @@ import numpy as np
 from keras import ops
 from keras_kd.models import choose_embedding
 
+FEWEST_TEXTS = 3  # for a correlation of their pairs
+
 
 def evaluate_similarity(student, teacher, batches, pooling=None):
     """Compares what two encoders make of the same held-out text.
@@ -36,19 +38,39 @@ def evaluate_similarity(student, teacher, batches, pooling=None):
             "`student` must have the teacher's `hidden_dim` to be compared. "
             f"Expected: {widths[0]}. Received: {widths[1]}"
         )
+    found = (
+        (x["padding_mask"], last_states(teacher, x), last_states(student, x))
+        for x, *_ in batches
+    )
+    return compare_states(found, pooling)
+
+
+def compare_states(batches, pooling):
+    """The figures of `evaluate_similarity`.
+
+    Args:
+        batches: Iterable of padding mask (B, T), the teacher's and the
+            student's last hidden states (B, T, D), arrays.
+        pooling: "mean" or "cls".
+
+    Returns:
+        Dict of float.
+
+    Raises:
+        ValueError: If there are fewer than three texts.
+    """
     token_cosines, embeddings = [], []
-    for x, *_ in batches:
-        mask = ops.convert_to_numpy(x["padding_mask"]).astype(bool)
+    for mask, *states in batches:
+        mask = ops.convert_to_numpy(mask).astype(bool)
         there = mask.any(axis=1)
-        states = [last_states(model, x)[there] for model in (teacher, student)]
-        mask = mask[there]
+        states, mask = [s[there] for s in states], mask[there]
         token_cosines.append(cosine(*states)[mask])
         embeddings.append([pool(s, mask, pooling) for s in states])
     theirs, ours = (np.concatenate(e) for e in zip(*embeddings, strict=True))
-    if len(theirs) < 3:
+    if len(theirs) < FEWEST_TEXTS:
         raise ValueError(
-            "`batches` must hold at least 3 texts to be compared. "
-            f"Received: {len(theirs)}"
+            f"`batches` must hold at least {FEWEST_TEXTS} texts to be "
+            f"compared. Received: {len(theirs)}"
         )
     pairs = np.triu_indices(len(theirs), k=1)
     alike = [(unit(e) @ unit(e).T)[pairs] for e in (theirs, ours)]

@@ -17,7 +17,10 @@ from keras_kd.initialization.plans import (
     choose_layers,
 )
 from keras_kd.initialization.search import (
+    best_subset,
     block_influence,
+    most_influential,
+    named_layers,
     scout,
     search_layers,
 )
@@ -28,6 +31,9 @@ from keras_kd.initialization.subnetworks import (
 )
 
 __all__ = [
+    "named_layers",
+    "most_influential",
+    "best_subset",
     "COMPENSATIONS",
     "PLANS",
     "SEARCHED_PLANS",

@@ -180,10 +180,7 @@ def scout(teacher, num_layers, batches, report_batches=None, verbose=1):
         "robust": best_subset(losses, depth, num_layers, robustness=1.0),
         "block_influence": most_influential(teacher, num_layers, batches),
     }
-    names = ["first", "last", "every_other", "both_ends"]
-    if depth == 12 and num_layers in HUGGING_FACE:
-        names.append("hugging_face")
-    layers |= {name: choose_layers(name, depth, num_layers) for name in names}
+    layers |= named_layers(depth, num_layers)
     found = losses.evaluator.evaluate(
         report_batches, subsets=set(layers.values())
     )
@@ -196,6 +193,28 @@ def scout(teacher, num_layers, batches, report_batches=None, verbose=1):
     if verbose:
         print_scouted(table)
     return table
+
+
+def named_layers(depth, num_layers):
+    """The layers of each plan that no text chooses.
+
+    Args:
+        depth: Int (L), the teacher's layers.
+        num_layers: Int (k), the student's.
+
+    Returns:
+        Dict of plan name to a tuple of k layer indices.
+
+    Raises:
+        ValueError: If k is not from 1 to L.
+    """
+    _check_num_layers(num_layers, depth)
+    names = ["first", "last", "every_other", "both_ends"]
+    if depth == 12 and num_layers in HUGGING_FACE:
+        names.append("hugging_face")
+    return {
+        name: tuple(choose_layers(name, depth, num_layers)) for name in names
+    }
 
 
 def print_scouted(table, console=None):

@@ -1,7 +1,13 @@
+import dataclasses
+import json
+import pathlib
+
 import keras_kd as kd
 import numpy as np
 import pytest
-from keras_kd.evaluation.similarity import cosine, pool
+from keras_kd.evaluation.similarity import cosine, last_states, pool, unit
+
+GOLDEN = pathlib.Path(__file__).parent.parent / "golden" / "sentence_encoders"
 
 pytestmark = pytest.mark.tensorflow
 
@@ -56,6 +62,36 @@ def test_pooling_by_hand():
     mask = np.array([[True, True, False]])
     np.testing.assert_array_equal(pool(states, mask, "mean"), [[0.5, 1.5]])
     np.testing.assert_array_equal(pool(states, mask, "cls"), [[1.0, 0.0]])
+
+
+def test_an_encoder_is_compared_by_its_own_vectors():
+    """Those that `sentence-transformers` gives for the texts."""
+    encoder = kd.load_checkpoint(GOLDEN / "cls")
+    tokenizer = kd.load_tokenizer(GOLDEN / "cls")
+    expected = json.loads((GOLDEN / "cls" / "expected.json").read_text())
+    for text, vector in zip(*expected.values(), strict=True):
+        ids = tokenizer.encode_batch([text])[0][:6]
+        ids = np.array([[tokenizer.cls_id, *ids, tokenizer.sep_id]])
+        mask = np.ones_like(ids)
+        states = last_states(encoder, {"token_ids": ids, "padding_mask": mask})
+        own = encoder.config.embedding.pooling
+        found = unit(pool(states, mask, own))[0]
+        np.testing.assert_allclose(found, vector, atol=1e-5)
+
+
+def test_the_teachers_own_pooling_is_compared(batches, teacher, tiny_config):
+    own = kd.SentenceEmbedding("cls")
+    config = dataclasses.replace(tiny_config, embedding=own)
+    cls_teacher = kd.BertBackbone(config, seed=0)
+    student = kd.BertBackbone(tiny_config, seed=1)
+    found = kd.evaluate_similarity(student, cls_teacher, batches)
+    by_cls = kd.evaluate_similarity(student, teacher, batches, "cls")
+    by_mean = kd.evaluate_similarity(student, teacher, batches)
+    assert found == by_cls != by_mean
+    dense = kd.SentenceEmbedding(unsupported="a Dense module")
+    config = dataclasses.replace(config, embedding=dense)
+    with pytest.raises(ValueError, match="a Dense module"):
+        kd.evaluate_similarity(student, kd.BertBackbone(config), batches)
 
 
 def test_cosine_by_hand():

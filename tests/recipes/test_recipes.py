@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import types
@@ -23,6 +24,7 @@ import train_teacher
 from text_batches import make_batches, read_corpora, write_stores
 
 RECIPES = pathlib.Path(quickstart.__file__).parent
+SENTENCE_ENCODERS = RECIPES.parent / "tests" / "golden" / "sentence_encoders"
 NAMES = sorted(
     path.stem
     for path in RECIPES.glob("*.py")
@@ -306,10 +308,81 @@ def test_shrink_encoder_says_what_is_wrong(encoder_folder, corpus, tmp_path):
         ({"num_layers": 9}, "`--plans`: `student` may have at most"),
         ({"plans": ("best",)}, "`--plans`: `plan` must be one of"),
         ({"block_length": 9999}, "`--block-length` must be at most"),
+        ({"plans": (), "num_layers": 9}, "`--plans`: `student` may have at"),
     ):
         with pytest.raises(SystemExit, match=message):
             shrink_encoder.main(dataclasses.replace(config, **changes))
+    dense = shutil.copytree(
+        SENTENCE_ENCODERS / "cls", tmp_path / "dense", dirs_exist_ok=True
+    )
+    modules = json.loads((dense / "modules.json").read_text())
+    modules.insert(2, {"type": "x.Dense", "path": "2_Dense"})
+    (dense / "modules.json").write_text(json.dumps(modules))
+    for folder, length, message in (
+        (dense, 16, r"`--encoder`: .*a Dense module \(2_Dense\)"),
+        (SENTENCE_ENCODERS / "cls", 9, "the encoder's longest text, 8 tokens"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            shrink_encoder.main(
+                dataclasses.replace(
+                    config, encoder=str(folder), block_length=length
+                )
+            )
     assert not (tmp_path / "r").exists()
+
+
+@pytest.fixture
+def sentence_encoder(tmp_path, monkeypatch):
+    """The configuration of a shrinking in which nothing is learnt."""
+    monkeypatch.setattr(shrink_encoder, "distil", lambda *_: None)
+    texts = tmp_path / "texts.txt"
+    lines = ["the cat sat on the mat", "a dog sat on the sea", "sea is blue"]
+    texts.write_text("\n\n".join(lines * 10))
+    return shrink_encoder.Config(
+        encoder=str(SENTENCE_ENCODERS / "cls"),
+        corpus=(str(texts),),
+        validation_corpus=(str(texts),),
+        run=str(tmp_path / "run"),
+        block_length=8,
+        batch_size=4,
+        validation_batches=2,
+        loggers=(),
+    )
+
+
+def test_shrink_encoder_keeps_what_the_folder_says(sentence_encoder, capsys):
+    """All layers are kept: what comes out is what went in."""
+    config = dataclasses.replace(sentence_encoder, num_layers=2)
+    results = shrink_encoder.main(config)
+    printed = capsys.readouterr().out
+    assert "the first token, of length 1, of at most 8 tokens" in printed
+    assert results["encoder"]["embedding_cosine"] > 0.9999
+    run = pathlib.Path(config.run)
+    encoder = kd.load_checkpoint(config.encoder, pooler=False)
+    ours = kd.load_checkpoint(run / "encoder")
+    assert ours.config.embedding == encoder.config.embedding
+    for name, variable in encoder.named_variables().items():
+        np.testing.assert_array_equal(ours.named_variables()[name], variable)
+    kept = keras.saving.load_model(run / "student.keras")
+    assert kept.config.embedding == encoder.config.embedding
+
+
+def test_shrink_encoder_takes_the_cut_that_is_nearest(sentence_encoder, capsys):
+    config = dataclasses.replace(sentence_encoder, num_layers=1, pooling="mean")
+    results = shrink_encoder.main(config)
+    run = pathlib.Path(config.run)
+    table = json.loads((run / "scouted.json").read_text())
+    assert {"first", "last", "every_other", "both_ends", "searched"} < {*table}
+    cosines = [row["embedding_cosine"] for row in table.values()]
+    best, found = next(iter(table.items()))
+    assert found["embedding_cosine"] == max(cosines) > min(cosines)
+    assert list(results) == ["encoder", f"{best}, cut", best]
+    printed = " ".join(capsys.readouterr().out.split())
+    layer = found["layers"][0]
+    assert f"{best} is taken, layers {layer}: before any training" in printed
+    ours = kd.load_checkpoint(run / "encoder")  # --pooling wins, and is kept
+    own = kd.load_checkpoint(config.encoder).config.embedding
+    assert ours.config.embedding == dataclasses.replace(own, pooling="mean")
 
 
 @pytest.mark.slow
