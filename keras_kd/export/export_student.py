@@ -137,13 +137,22 @@ def export_student(
     names = [*(FORMATS[name] for name in formats), *OTHER_FILES]
     with whole_folder(folder, names, overwrite) as beside:
         tokenizer.save(beside)
+        measured = {}
         for name in formats:
             try:
-                writers[name](beside / FORMATS[name])
+                measured[name] = writers[name](beside / FORMATS[name])
             except tf.errors.OpError as error:  # a full disk, says TensorFlow
                 raise OSError(str(error)) from error
         card = model_card(
-            student, tokenizer, formats, metrics, folder.name, description
+            student,
+            tokenizer,
+            formats,
+            metrics,
+            folder.name,
+            description,
+            length=length,
+            pooling=embedding,
+            int8=measured.get("litert_int8"),
         )
         (beside / "README.md").write_text(card, "utf-8")
         text = json.dumps(metrics or {}, indent=2) + "\n"

@@ -13,11 +13,13 @@ from keras_kd.export.serving import (
     serving_model,
 )
 from keras_kd.extras import import_extra
+from keras_kd.models import BertBackbone, BertRegressor, BertTokenClassifier
 from keras_kd.quiet import import_tensorflow
 
 POSITIONS = 4
 TEXTS = 100  # of held-out text, that an int8 file is checked on
 AGREEMENT = 0.98  # of the best token, or class
+NEAR = 0.05  # of a regressor's numbers, the same share of which must be so
 COSINE = 0.99  # of the embeddings of a model without a head
 
 
@@ -55,14 +57,14 @@ def write_litert_int8(student, path, length, held_out, pooling=None):
         pooling: As of `serving_model`.
 
     Returns:
-        What was measured: "best outputs that are Keras's" or "mean cosine of
-        embeddings with Keras's", the share or the cosine, and the number of
-        texts.
+        What was measured, in words, the share or the cosine, and the number
+        of texts.
 
     Raises:
         ImportError: If the extra "litert" is not installed.
         RuntimeError: If less than 0.98 of the best tokens, or classes, are
-            Keras's, or the mean cosine of embeddings is below 0.99.
+            Keras's, or of numbers near to Keras's, or the mean cosine of
+            embeddings is below 0.99.
     """
     model = serving_model(student, pooling)
     path.write_bytes(convert(model, length, int8=True))
@@ -74,18 +76,12 @@ def write_litert_int8(student, path, length, held_out, pooling=None):
             name: keras.ops.convert_to_numpy(values)
             for name, values in model(inputs, training=False).items()
         }
-        received = run(inputs)
-        if "logits" in expected:
-            pair = (v["logits"].argmax(-1) for v in (expected, received))
-            agreements.append(np.mean(np.equal(*pair)))
-        else:
-            a, b = expected["embedding"], received["embedding"]
-            agreements.append(
-                np.sum(a * b) / np.linalg.norm(a) / np.linalg.norm(b)
-            )
+        agreements.append(agreement(student, inputs, expected, run(inputs)))
     found = float(np.mean(agreements))
     what, least = "best outputs that are", AGREEMENT
-    if "logits" not in model.output:
+    if isinstance(student, BertRegressor):
+        what = f"numbers within {NEAR} of"
+    if isinstance(student, BertBackbone):
         what, least = "a mean cosine of embeddings with", COSINE
     if not found >= least:
         raise RuntimeError(
@@ -94,6 +90,32 @@ def write_litert_int8(student, path, length, held_out, pooling=None):
             f"32 bits. Received: {found:.4f}"
         )
     return f"{what} Keras's", found, len(agreements)
+
+
+def agreement(student, inputs, expected, received):
+    """How alike the outputs for a text are, 1 for equal ones.
+
+    Args:
+        student: As of `write_litert`.
+        inputs: Dict of arrays of one text.
+        expected: Dict of arrays, Keras's outputs.
+        received: Dict of arrays, the file's.
+
+    Returns:
+        Float: the share of best tokens or classes that are Keras's, of real
+        tokens alone; of numbers those within `NEAR`, of Keras's where that is
+        more than 1; of embeddings the cosine.
+    """
+    if isinstance(student, BertBackbone):
+        a, b = expected["embedding"], received["embedding"]
+        return np.sum(a * b) / np.linalg.norm(a) / np.linalg.norm(b)
+    a, b = expected["logits"], received["logits"]
+    if isinstance(student, BertRegressor):
+        return np.mean(np.abs(a - b) <= NEAR * np.maximum(1, np.abs(a)))
+    same = np.equal(a.argmax(-1), b.argmax(-1))
+    if isinstance(student, BertTokenClassifier):
+        same = same[inputs["padding_mask"].astype(bool)]
+    return np.mean(same)
 
 
 def convert(model, length, int8):

@@ -1,6 +1,8 @@
 """The model card: what an exported folder holds and what it is worth."""
 
+from keras_kd.export.card_use import call_section
 from keras_kd.export.character_rules import why_not_by_characters
+from keras_kd.export.serving import embedding_of
 from keras_kd.models import (
     BertBackbone,
     BertClassifier,
@@ -54,7 +56,27 @@ model = tf.saved_model.load("saved_model")
 """
 _TEXT_USE = """\
 texts = tf.constant(["a text", "another"])
-{task_use}vectors = model.signatures["embed"](texts)["embedding"]
+{task_use}vectors = model.signatures["embed"](texts)["embedding"]  # {embedding}
+"""
+_HUGGING_FACE_USE = """\
+## Use
+In this folder:
+```python
+from transformers import AutoTokenizer, {auto}
+
+model = {auto}.from_pretrained(".")
+tokenizer = AutoTokenizer.from_pretrained(".")
+outputs = model(**tokenizer(["a text"], return_tensors="pt"))
+```
+
+"""
+_SENTENCE_USE = """\
+```python
+from sentence_transformers import SentenceTransformer
+
+vectors = SentenceTransformer(".").encode(["a text"])
+```
+
 """
 _TASK_USE = {
     BertMaskedLM: """\
@@ -63,7 +85,8 @@ print(filled["tokens"][0, 0], filled["scores"][0, 0])
 """,
     BertClassifier: """\
 found = model.signatures["classify"](texts)
-print(found["label"], found["scores"])  # of pairs: "classify_pair"
+print(found["label"], found["classes"], found["scores"])
+# Of pairs: "classify_pair".
 """,
     BertRegressor: """\
 print(model.signatures["rate"](texts)["number"])  # of pairs: "rate_pair"
@@ -80,7 +103,17 @@ _TASKS = {
 _FIGURES = ("masked_cross_entropy", "perplexity", "top1", "top5", "teacher_kl")
 
 
-def model_card(student, tokenizer, formats, metrics, name, description=""):
+def model_card(
+    student,
+    tokenizer,
+    formats,
+    metrics,
+    name,
+    description="",
+    length=128,
+    pooling=None,
+    int8=None,
+):
     """The card of an export.
 
     Args:
@@ -92,6 +125,9 @@ def model_card(student, tokenizer, formats, metrics, name, description=""):
             as the recipes of fine-tuning write it; or None.
         name: Str, the title.
         description: Str, how it was trained.
+        length: Int (T) of LiteRT files.
+        pooling: As of `serving_model`.
+        int8: What `write_litert_int8` measured, or None.
 
     Returns:
         Markdown, str.
@@ -106,6 +142,12 @@ def model_card(student, tokenizer, formats, metrics, name, description=""):
         "| `metrics.json` | the figures below |",
     ]
     body = "\n".join(rows) + "\n\n"
+    if int8 is not None:
+        what, found, texts = int8
+        body += (
+            f"8-bit weights, on {texts} held-out texts: {what}, {found:.4f} "
+            "(1 were no difference).\n\n"
+        )
     if "saved_model" in formats:
         inputs = [f"`{tensor.name}`" for tensor in student.inputs]
         outputs = "`last_hidden_state` and `embedding`"
@@ -115,12 +157,15 @@ def model_card(student, tokenizer, formats, metrics, name, description=""):
             outputs = "`logits`"
         takes_text = why_not_by_characters(tokenizer) is None
         task_use = _TASK_USE.get(type(student), "")
-        text_use = _TEXT_USE.format(task_use=task_use)
+        text_use = _TEXT_USE.format(
+            task_use=task_use, embedding=embedding_of(student, pooling)
+        )
         body += _SAVED_MODEL_USE.format(
             text_use=text_use if takes_text else "",
             inputs=", ".join(inputs),
             outputs=outputs,
         )
+    body += call_section(student, tokenizer, formats, length, pooling)
     return _fill(student, "keras", body, metrics, name, description)
 
 
@@ -133,11 +178,9 @@ def hugging_face_card(student, metrics, name, description=""):
         BertTokenClassifier: "AutoModelForTokenClassification",
         BertSpanExtractor: "AutoModelForQuestionAnswering",
     }.get(type(student), "AutoModel")
-    body = (
-        "## Use\n```python\nfrom transformers import AutoTokenizer, "
-        f'{auto}\n\nmodel = {auto}.from_pretrained("folder")\n'
-        'tokenizer = AutoTokenizer.from_pretrained("folder")\n```\n\n'
-    )
+    body = _HUGGING_FACE_USE.format(auto=auto)
+    if isinstance(student, BertBackbone):
+        body += _SENTENCE_USE
     return _fill(student, "transformers", body, metrics, name, description)
 
 

@@ -51,8 +51,9 @@ def text_signatures(student, tokenizer, in_graph, pooling=None):
         `fill_mask` of a masked LM, text (B,) to `tokens` and `scores`
         (B, M, 5), best first, M the most [MASK]s in a text of the batch, ""
         and 0 where a text has fewer; `classify` of a classifier, text (B,) to
-        `label` (B,), the name of the best class, and `scores` (B, C), the
-        probability of each, and `classify_pair`, which takes text and pair;
+        `label` (B,), the name of the best class, `classes` (B, C), the names
+        of all, and `scores` (B, C), the probability of each, and
+        `classify_pair`, which takes text and pair;
         `rate` and `rate_pair` of a regressor, to `number` (B,); `embed`, text
         (B,) to `embedding` (B, D), as `pooling` says; texts have the
         embedding's prompt before them and are cut at its longest.
@@ -78,6 +79,7 @@ def text_signatures(student, tokenizer, in_graph, pooling=None):
         names = tf.constant(student.class_names)
         return {
             "label": tf.gather(names, tf.argmax(logits, axis=-1)),
+            "classes": tf.tile(names[None], [tf.shape(logits)[0], 1]),
             "scores": tf.nn.softmax(logits),
         }
 

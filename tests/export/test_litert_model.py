@@ -47,6 +47,36 @@ def test_every_kind_computes_what_keras_does(any_student, tmp_path):
     write_litert(any_student, tmp_path / "model.tflite", 12)
 
 
+def test_eight_bits_are_compared_by_what_a_model_is_for(tiny_config):
+    """By hand; what stands at padding does not count."""
+    inputs = {"padding_mask": np.array([[1, 1, 0, 0]])}
+    near, far = np.array([[2.0]]), np.array([[2.2]])
+    tags = np.array([[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]]])
+    others = np.array([[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])
+    vector = np.array([[3.0, 4.0]])
+    for student, name, a, b, expected in (
+        (kd.BertRegressor(tiny_config), "logits", near, near + 0.05, 1.0),
+        (kd.BertRegressor(tiny_config), "logits", near, far, 0.0),
+        (
+            kd.BertTokenClassifier(tiny_config, "ab"),
+            "logits",
+            tags,
+            others,
+            0.5,
+        ),
+        (
+            kd.BertClassifier(tiny_config, "ab"),
+            "logits",
+            tags[0],
+            others[0],
+            0.25,
+        ),
+        (kd.BertBackbone(tiny_config), "embedding", vector, 2 * vector, 1.0),
+    ):
+        found = litert_model.agreement(student, inputs, {name: a}, {name: b})
+        assert found == pytest.approx(expected)
+
+
 @pytest.mark.slow
 def test_one_that_differs_is_refused(any_student, tmp_path, monkeypatch):
     pytest.importorskip("ai_edge_litert", reason="needs the extra litert")
@@ -69,7 +99,9 @@ def test_eight_bits_are_checked_on_held_out_text(
     batches = kd.masked_lm_batches(store, tokenizer, 8, shuffle=False)
     arguments = any_student, tmp_path / "int8.tflite", 12, batches
     monkeypatch.setattr(litert_model, "AGREEMENT", 0.7)  # tiny, and random
-    write_litert_int8(*arguments)
+    what, found, texts = write_litert_int8(*arguments)
+    assert "Keras's" in what and 0.7 <= found <= 1
+    assert 0 < texts <= 100
     whole = tmp_path / "model.tflite"
     write_litert(any_student, whole, 12)
     assert arguments[1].stat().st_size < whole.stat().st_size

@@ -57,6 +57,31 @@ def test_a_card_shows_no_signatures_that_are_not_there(tiny_config):
     assert '"fill_mask"' not in card
 
 
+def test_a_card_says_what_eight_bits_were_measured_to_differ_by(
+    tiny_config, tokenizer
+):
+    student = kd.BertMaskedLM(tiny_config)
+    card = model_card(
+        student,
+        tokenizer,
+        ["litert_int8"],
+        None,
+        "mine",
+        length=12,
+        int8=("best outputs that are Keras's", 0.98765, 100),
+    )
+    assert "on 100 held-out texts: best outputs that are Keras's, 0.98" in card
+    assert "B = 1, T = 12, K = 4" in card
+
+
+def test_a_card_of_an_encoder_says_how_it_pools(tiny_config, tokenizer):
+    student = kd.BertBackbone(tiny_config)
+    arguments = student, tokenizer, ["saved_model"], None, "mine"
+    card = model_card(*arguments, pooling="cls")
+    assert '["embedding"]  # the first token, of length 1' in card
+    assert "SentenceTransformer(" in hugging_face_card(student, None, "mine")
+
+
 def test_a_card_for_transformers_names_its_class(tiny_config):
     student = kd.BertMaskedLM(tiny_config)
     card = hugging_face_card(student, None, "mine", "Trained on cats.")

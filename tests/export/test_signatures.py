@@ -62,6 +62,7 @@ def test_a_classifier_names_its_labels(tokenizer, tiny_config):
     logits = np.asarray(logits["logits"][0], "float64")
     expected = np.exp(logits) / np.exp(logits).sum()
     np.testing.assert_allclose(found["scores"][0], expected, rtol=1e-4)
+    assert found["classes"].numpy().tolist() == [[b"bad", b"good"]] * 2
 
 
 def test_a_bare_encoder_embeds(tokenizer, tiny_config):
