@@ -17,9 +17,9 @@ from keras_kd.models import choose_embedding
 from rich.console import Console
 from rich.table import Table
 
-MOST_SUBSETS = 100  # that are all tried; of more, a beam of `BEAM` goes on
-BEAM = 2
-BATCHES = 4  # that a search looks at
+MOST_SUBSETS = 100  # that are all tried; of more, `BEAM` at a time go on
+BEAM = 1
+BATCHES = 2  # that a search looks at
 CRITERION = "embedding_cosine"
 
 
