@@ -18,6 +18,7 @@ class Checkpoint:
         tensors: Dict of the name of one of our variables to a `Tensor`; may
             hold more than the model has.
         unknown: Keys of the file that nobody knows.
+        scalars: Those of single numbers, which no model has.
     """
 
     config: BertConfig
@@ -25,6 +26,7 @@ class Checkpoint:
     arguments: dict
     tensors: dict
     unknown: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,14 +46,14 @@ def open_google(folder, model_class=None):
     if model_class is None:
         model_class = BertMaskedLM if HEAD in shapes else BertBackbone
     names = their_names(config, "bert")
-    tensors, unknown = {}, []
+    tensors, unknown, scalars = {}, [], []
     for key, shape in shapes.items():
         ours = names.get(common_name(key))
         if ours is not None:
             read = _reader_of(reader, key, prefix)
             tensors[ours] = Tensor(key, tuple(shape), read)
         elif not NOT_TAKEN.fullmatch(key):
-            unknown.append(key)
+            (unknown if shape else scalars).append(key)
     pooler = model_class is BertBackbone and "pooler/kernel" in tensors
     return Checkpoint(
         config=dataclasses.replace(config, pooler=pooler),
@@ -61,6 +61,7 @@ def open_google(folder, model_class=None):
         arguments={},
         tensors=tensors,
         unknown=tuple(sorted(unknown)),
+        scalars=tuple(sorted(scalars)),
     )
 
 

@@ -2,7 +2,9 @@
 
 import dataclasses
 
+import numpy as np
 from keras_kd.checkpoints.checkpoint import Checkpoint
+from keras_kd.checkpoints.hugging_face_heads import label_names, read_head
 from keras_kd.checkpoints.hugging_face_names import (
     NOT_TAKEN,
     common_name,
@@ -28,6 +30,9 @@ ARCHITECTURES = {
     "BertForQuestionAnswering": BertSpanExtractor,
     "DistilBertModel": BertBackbone,
     "DistilBertForMaskedLM": BertMaskedLM,
+    "DistilBertForSequenceClassification": BertClassifier,
+    "DistilBertForTokenClassification": BertTokenClassifier,
+    "DistilBertForQuestionAnswering": BertSpanExtractor,
 }
 DECODER, BIAS = "cls.predictions.decoder", "cls.predictions.bias"
 
@@ -51,22 +56,26 @@ def open_hugging_face(folder, model_class=None):
     kind, config = read_config(theirs)
     if model_class is None:
         model_class = _model_class(theirs)
+    arguments = read_head(theirs, kind, model_class)
     found = {common_name(t.key): t for t in list_tensors(folder)}
-    _settle_shared(found, config)
+    config = _settle_shared(found, config)
     names = their_names(config, kind)
     unknown = set(found) - set(names)
-    unknown = {key for key in unknown if not NOT_TAKEN.fullmatch(key)}
+    unknown = [found[k] for k in unknown if not NOT_TAKEN.fullmatch(k)]
     pooler = model_class is BertBackbone and "pooler.dense.weight" in found
+    if kind == "distilbert" and getattr(model_class, "pooled", False):
+        config = dataclasses.replace(config, pooler_activation="relu")
     return Checkpoint(
         config=dataclasses.replace(config, pooler=pooler),
         model_class=model_class,
-        arguments=_arguments(theirs, model_class),
+        arguments=arguments,
         tensors={
             ours: _as_ours(found[key], ours)
             for key, ours in names.items()
             if key in found
         },
-        unknown=tuple(sorted(found[key].key for key in unknown)),
+        unknown=tuple(sorted(t.key for t in unknown if t.shape)),
+        scalars=tuple(sorted(t.key for t in unknown if not t.shape)),
     )
 
 
@@ -81,42 +90,34 @@ def _model_class(theirs):
             f"Received: {architectures}"
         )
     found = ARCHITECTURES[known[0]]
-    regression = theirs.get("problem_type") == "regression"
-    if found is BertClassifier and regression and _num_labels(theirs) == 1:
+    if found is BertClassifier and len(label_names(theirs)) == 1:
         return BertRegressor
     return found
 
 
-def _num_labels(theirs):
-    return len(theirs.get("id2label") or range(theirs.get("num_labels", 2)))
-
-
 def _settle_shared(found, config):
-    """Leaves one name of what two names hold, the one that counts."""
-    if f"{DECODER}.bias" in found:
-        # Untied, it is the decoder that adds a bias; the other is unused.
-        if BIAS not in found or not config.tie_embeddings:
-            found[BIAS] = found[f"{DECODER}.bias"]
-        del found[f"{DECODER}.bias"]
+    """Leaves one name of what two names hold, the one that counts.
+
+    A decoder with numbers of its own counts whatever the config says of
+    `tie_word_embeddings`, as in `transformers`.
+
+    Returns:
+        The config, untied where the decoder is another matrix.
+    """
+    if f"{DECODER}.bias" in found:  # which adds it; the other is unused
+        found[BIAS] = found.pop(f"{DECODER}.bias")
     embeddings = "embeddings.word_embeddings.weight"
     if config.tie_embeddings:
         for decoder in (f"{DECODER}.weight", "vocab_projector.weight"):
-            copy = found.pop(decoder, None)
-            if copy is not None:
-                found.setdefault(embeddings, copy)
-
-
-def _arguments(theirs, model_class):
-    if model_class in (BertBackbone, BertMaskedLM):
-        return {}
-    arguments = {"classifier_dropout": theirs.get("classifier_dropout")}
-    if model_class in (BertClassifier, BertTokenClassifier):
-        names = theirs.get("id2label") or {
-            i: f"LABEL_{i}" for i in range(_num_labels(theirs))
-        }
-        names = [names[index] for index in sorted(names, key=int)]
-        arguments["class_names"] = names
-    return arguments
+            if decoder not in found:
+                continue
+            copy = found[decoder]
+            token = found.setdefault(embeddings, copy)
+            if np.array_equal(token.read(), copy.read()):
+                del found[decoder]
+            else:
+                config = dataclasses.replace(config, tie_embeddings=False)
+    return config
 
 
 def _as_ours(tensor, name):

@@ -52,6 +52,8 @@ HEADS = {
         "decoder": "vocab_projector",
     },
 }
+# The dense layer over the first token; DistilBERT's is its classifier's alone.
+POOLERS = {"bert": "pooler.dense", "distilbert": "pre_classifier"}
 
 # Fields of theirs that hold what a field of ours does.
 FIELDS = {
@@ -107,7 +109,6 @@ THEIR_ACTIVATIONS = {
 # head, heads of other tasks.
 NOT_TAKEN = re.compile(
     r"embeddings\.(position_ids|token_type_ids)|cls\.seq_relationship\..*"
-    r"|pre_classifier\..*"
 )
 
 
@@ -230,7 +231,7 @@ def their_names(config, kind):
             leaves = norm if ours.endswith("norm") else ("kernel", "bias")
             owner = f"encoder_layer_{index}"
             part(owner, ours, theirs.format(index), leaves)
-    part("pooler", "", "pooler.dense")
+    part("pooler", "", POOLERS[kind])
     part("classifier", "", "classifier")
     part("span", "", "qa_outputs")
     head = HEADS[kind]

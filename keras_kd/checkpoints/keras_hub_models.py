@@ -77,6 +77,7 @@ def from_keras_hub(model, seed=None, dtype=None, **changes):
     if head is not None:
         fields["head_activation"] = "gelu"
         fields["head_layer_norm_epsilon"] = head.layer_norm_epsilon
+    BertConfig.check_fields(changes)
     config = BertConfig(**{**fields, **changes})
     model_class = BertBackbone if head is None else BertMaskedLM
     ours = model_class(config, seed=seed, dtype=dtype)
@@ -151,6 +152,7 @@ def _check_said(config, is_bert, has_head):
         "activation": "gelu_tanh" if is_bert else "gelu",
         "layer_norm_epsilon": 1e-12,
         "pooler": is_bert and not has_head,
+        "pooler_activation": "tanh",
     }
     received = {name: getattr(config, name) for name in expected}
     if has_head:

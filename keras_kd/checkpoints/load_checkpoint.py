@@ -1,7 +1,7 @@
 """load_checkpoint: somebody else's encoder as a keras_kd model."""
 
-import dataclasses
 import logging
+import re
 import warnings
 
 import keras
@@ -23,6 +23,8 @@ from keras_kd.layers.noise import starting_from_zeros
 from keras_kd.models import BertBackbone
 
 logger = logging.getLogger(__name__)
+# Keys of an encoder, as PyTorch's and TensorFlow's files have them.
+OF_ENCODER = re.compile(r"(^|[./])(embeddings|encoder|transformer)[./]")
 
 
 def load_checkpoint(
@@ -62,7 +64,9 @@ def load_checkpoint(
 
     Warns:
         UserWarning: Of each variable of a head or pooler that the checkpoint
-            does not have: it stays random.
+            does not have: it stays random. Of what a file has that no model
+            here has: numbers of a training loop, and, where `BertBackbone` is
+            asked for, heads.
     """
     if isinstance(source, keras.Model):
         _check_no_class(model_class)
@@ -79,7 +83,7 @@ def load_checkpoint(
         own = {"embedding": read_sentence_embedding(sentence_folder)}
         changes = own | changes
     _check_unknown(checkpoint, folder)
-    config = dataclasses.replace(checkpoint.config, **changes)
+    config = checkpoint.config.changed(**changes)
 
     def make():
         return checkpoint.model_class(
@@ -127,10 +131,23 @@ def _check_no_class(model_class):
 
 
 def _check_unknown(checkpoint, folder):
-    if checkpoint.unknown:
+    """Refuses what nobody knows, but for heads beside a bare encoder."""
+    unknown = list(checkpoint.unknown)
+    inside = [key for key in unknown if OF_ENCODER.search(key)]
+    bare = checkpoint.model_class is BertBackbone
+    if inside or (unknown and not bare):
+        way_out = "; model_class=kd.BertBackbone reads the encoder alone"
         raise ValueError(
-            "`source` must hold the tensors of its config.json. Received: "
-            f"{folder}, with unknown {list(checkpoint.unknown)}"
+            "`source` must hold the tensors of its config.json"
+            f"{'' if inside else way_out}. Received: "
+            f"{folder}, with unknown {inside or unknown}"
+        )
+    left_out = [*unknown, *checkpoint.scalars]
+    if left_out:
+        warnings.warn(
+            f"{folder} has {', '.join(left_out)}, which no model here has: "
+            "left out",
+            stacklevel=3,
         )
 
 

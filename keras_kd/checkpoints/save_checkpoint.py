@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import safetensors.numpy
+from keras_kd.checkpoints.hugging_face_heads import write_head
 from keras_kd.checkpoints.hugging_face_names import their_names, write_config
 from keras_kd.checkpoints.sentence_folder import FILES as SENTENCE_FILES
 from keras_kd.checkpoints.sentence_folder import write_sentence_embedding
@@ -31,6 +32,10 @@ ARCHITECTURES = {
     ("bert", BertSpanExtractor): "BertForQuestionAnswering",
     ("distilbert", BertBackbone): "DistilBertModel",
     ("distilbert", BertMaskedLM): "DistilBertForMaskedLM",
+    ("distilbert", BertClassifier): "DistilBertForSequenceClassification",
+    ("distilbert", BertRegressor): "DistilBertForSequenceClassification",
+    ("distilbert", BertTokenClassifier): "DistilBertForTokenClassification",
+    ("distilbert", BertSpanExtractor): "DistilBertForQuestionAnswering",
 }
 FILES = (
     *SENTENCE_FILES,
@@ -125,11 +130,12 @@ def _choose_type(model, model_type):
             f"Received: {model_type!r}"
         )
     config = model.config
+    of_text = isinstance(model, (BertClassifier, BertRegressor))
+    is_relu = config.pooler_activation == "relu"  # as `pre_classifier` has it
     hindrances = {
-        "it has a task's head": ("distilbert", type(model))
-        not in ARCHITECTURES,
         "it has segments (cut it with num_segments=0)": config.num_segments > 0,
-        "it has a pooler": config.pooler,
+        "it has a pooler": config.pooler and not of_text,
+        "its pooler_activation is not 'relu'": of_text and not is_relu,
         "its layer_norm_epsilon is not 1e-12": (
             config.layer_norm_epsilon != 1e-12
         ),
@@ -140,7 +146,15 @@ def _choose_type(model, model_type):
             "`model_type` must be 'bert' for this model, as DistilBERT has no "
             f"place for it: {'; '.join(hindrances)}. Received: 'distilbert'"
         )
-    return model_type or ("bert" if hindrances else "distilbert")
+    kind = model_type or ("bert" if hindrances else "distilbert")
+    pooler = config.pooler_activation
+    if kind == "bert" and config.pooler and pooler != "tanh":
+        raise ValueError(
+            "`pooler_activation` of the model's config must be 'tanh' for a "
+            "BERT; it is 'relu' in a DistilBERT, which this model cannot be: "
+            f"{'; '.join(hindrances) or model_type}. Received: {pooler!r}"
+        )
+    return kind
 
 
 def _choose_embedding(pooling, model):
@@ -169,16 +183,7 @@ def _their_config(model, kind):
         **write_config(config, kind),
         "dtype": "float32",
     }
-    if hasattr(model, "classifier_dropout"):
-        theirs["classifier_dropout"] = model.classifier_dropout
-    if isinstance(model, BertRegressor):
-        theirs["problem_type"] = "regression"
-        theirs["id2label"], theirs["label2id"] = {"0": "score"}, {"score": 0}
-    elif hasattr(model, "class_names"):
-        names = model.class_names
-        theirs["id2label"] = {str(i): name for i, name in enumerate(names)}
-        theirs["label2id"] = {name: i for i, name in enumerate(names)}
-    return theirs
+    return {**theirs, **write_head(model, kind)}
 
 
 def _their_tensors(model, kind):
@@ -198,7 +203,10 @@ def _their_tensors(model, kind):
         values = ours[name]
         if name.endswith("/kernel"):
             values = np.ascontiguousarray(values.T)
-        in_head = name.startswith(("masked_lm_head", "classifier", "span"))
+        heads = ("masked_lm_head", "classifier", "span")
+        if kind == "distilbert":
+            heads += ("pooler",)
+        in_head = name.startswith(heads)
         prefix = "" if in_head or type(model) is BertBackbone else f"{kind}."
         theirs[f"{prefix}{key}"] = values
     bias = theirs.get("cls.predictions.bias")

@@ -54,9 +54,9 @@ def text_signatures(student, tokenizer, in_graph, pooling=None):
         `label` (B,), the name of the best class, `classes` (B, C), the names
         of all, and `scores` (B, C), the probability of each, and
         `classify_pair`, which takes text and pair;
-        `rate` and `rate_pair` of a regressor, to `number` (B,); `embed`, text
-        (B,) to `embedding` (B, D), as `pooling` says; texts have the
-        embedding's prompt before them and are cut at its longest.
+        `rate` and `rate_pair` of a regressor, to `number` (B,), its `score`;
+        `embed`, text (B,) to `embedding` (B, D), as `pooling` says; texts have
+        the embedding's prompt before them and are cut at its longest.
     """
     vocabulary = tokenizer.vocabulary
 
@@ -85,7 +85,8 @@ def text_signatures(student, tokenizer, in_graph, pooling=None):
 
     def rate(text, pair=None):
         inputs, _ = batch_of(text, pair)
-        return {"number": student(inputs, training=False)["logits"][:, 0]}
+        logits = student(inputs, training=False)["logits"]
+        return {"number": student.score(logits)[:, 0]}
 
     embedding = embedding_of(student, pooling)
     pool = Pooling(embedding.pooling, embedding.normalize)

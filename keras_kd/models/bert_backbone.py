@@ -273,7 +273,7 @@ class BertBackbone(EncoderModel):
         if config.pooler:
             pooler = keras.layers.Dense(
                 config.hidden_dim,
-                activation="tanh",
+                activation=config.pooler_activation,
                 kernel_initializer=noise(config.initializer_range, seeds[1]),
                 dtype=dtype,
                 name="pooler",

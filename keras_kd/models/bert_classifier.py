@@ -1,6 +1,7 @@
 """A class, or a number, for a text or a pair of texts."""
 
 import keras
+from keras import ops
 from keras_kd.models.task_model import DenseTask, NamedClasses
 
 
@@ -39,21 +40,52 @@ class BertRegressor(DenseTask):
         classifier_dropout: As of `BertClassifier`.
         seed: As of `BertClassifier`.
         dtype: As of `BertClassifier`.
+        sigmoid: Bool. Whether the number is the sigmoid of the logit, in
+            0 .. 1, as of most cross-encoders. It trains by the cross-entropy
+            of labels in 0 .. 1 then, else by the mean squared error.
+        score_name: Str, what the number is called in other software's files.
 
     Call arguments:
         inputs: The backbone's dict.
 
     Returns:
-        The backbone's dict, and `logits`, (B, 1), the number, in float32.
+        The backbone's dict, and `logits`, (B, 1), in float32, of which
+        `score` makes the number.
     """
 
     def __init__(
-        self, config, classifier_dropout=None, seed=None, dtype=None, **kwargs
+        self,
+        config,
+        classifier_dropout=None,
+        seed=None,
+        dtype=None,
+        sigmoid=False,
+        score_name="score",
+        **kwargs,
     ):
         super().__init__(config, 1, classifier_dropout, seed, dtype, **kwargs)
+        self.sigmoid = sigmoid
+        self.score_name = score_name
 
-    @staticmethod
-    def make_loss():
-        return keras.losses.MeanSquaredError(
-            reduction="mean_with_sample_weight"
-        )
+    def score(self, logits):
+        """The numbers that logits stand for, of their shape."""
+        return ops.sigmoid(logits) if self.sigmoid else logits
+
+    def make_loss(self):
+        reduction = "mean_with_sample_weight"
+        if self.sigmoid:
+            return keras.losses.BinaryCrossentropy(
+                from_logits=True, reduction=reduction
+            )
+        return keras.losses.MeanSquaredError(reduction=reduction)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        scores = {**y_pred, "logits": self.score(y_pred["logits"])}
+        return super().compute_metrics(x, y, scores, sample_weight)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "sigmoid": self.sigmoid,
+            "score_name": self.score_name,
+        }

@@ -1,8 +1,32 @@
 """The shape of an encoder, and the sizes that have names."""
 
 import dataclasses
+import numbers
 
 from keras_kd.models.sentence_embedding import SentenceEmbedding
+
+# Fields by the kind of number they are; those that may be None beside it.
+WHOLE_NUMBERS = (
+    "vocabulary_size",
+    "num_layers",
+    "hidden_dim",
+    "num_heads",
+    "intermediate_dim",
+    "max_sequence_length",
+    "num_segments",
+)
+NUMBERS = (
+    "dropout",
+    "attention_dropout",
+    "layer_norm_epsilon",
+    "initializer_range",
+    "head_layer_norm_epsilon",
+)
+MAY_BE_NONE = (
+    "intermediate_dim",
+    "attention_dropout",
+    "head_layer_norm_epsilon",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +71,11 @@ class BertConfig:
         embedding: `SentenceEmbedding`, or its fields as a dict, of an encoder
             that says how its states become a text's vector; None for others.
             No layer looks at it; evaluation and exports do.
+        pooler_activation: Str. Keras activation of the pooler: BERT's "tanh",
+            or "relu" as in DistilBERT's classifiers.
+
+    Raises:
+        ValueError: If a field is of another kind or out of its range.
     """
 
     vocabulary_size: int
@@ -71,8 +100,23 @@ class BertConfig:
     head_layer_norm_epsilon: float | None = None
     padding_id: int = 0
     embedding: SentenceEmbedding | None = None
+    pooler_activation: str = "tanh"
 
     def __post_init__(self):
+        for kind, names in (
+            (numbers.Integral, WHOLE_NUMBERS),
+            (numbers.Real, NUMBERS),
+        ):
+            for name in names:
+                value = getattr(self, name)
+                if value is None and name in MAY_BE_NONE:
+                    continue
+                if not isinstance(value, kind) or isinstance(value, bool):
+                    whole = "a whole number" if kind is numbers.Integral else ""
+                    raise ValueError(
+                        f"`{name}` must be {whole or 'a number'}. "
+                        f"Received: {value!r}"
+                    )
         if self.intermediate_dim is None:
             object.__setattr__(self, "intermediate_dim", 4 * self.hidden_dim)
         if isinstance(self.embedding, dict):
@@ -141,6 +185,7 @@ class BertConfig:
                 f"Received: {preset!r}"
             )
         fields = {**PRESETS[preset], "vocabulary_size": vocabulary_size}
+        cls.check_fields(changes)
         return cls(**{**fields, **changes})
 
     def with_layers(self, num_layers, **changes):
@@ -150,7 +195,31 @@ class BertConfig:
         unless `changes` says otherwise.
         """
         changes = {"layer_drop": 0.0, **changes}
-        return dataclasses.replace(self, num_layers=num_layers, **changes)
+        return self.changed(num_layers=num_layers, **changes)
+
+    def changed(self, **changes):
+        """The same with some fields otherwise.
+
+        Raises:
+            ValueError: If there is no such field.
+        """
+        self.check_fields(changes)
+        return dataclasses.replace(self, **changes)
+
+    @classmethod
+    def check_fields(cls, changes):
+        """Refuses names that are no fields.
+
+        Raises:
+            ValueError: If there is one.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = sorted(set(changes) - set(known))
+        if unknown:
+            raise ValueError(
+                f"`changes` must be fields of BertConfig, {known}. "
+                f"Received: {unknown}"
+            )
 
 
 # The sizes of Turc et al., 2019 (https://arxiv.org/abs/1908.08962), and the

@@ -203,6 +203,20 @@ def test_the_miniatures_shapes_are_read_whole(layers, width, tmp_path):
     assert len(found) == 5 + 2 + 16 * layers + 5
 
 
+def test_a_fine_tuned_folder_gives_its_encoder(tmp_path):
+    shapes = variables(CONFIG, head=False)
+    shapes |= {"output_weights": (3, 8), "output_bias": (3,), "loss_scale": ()}
+    values = write(tmp_path, CONFIG, shapes)
+    with pytest.raises(ValueError, match=r"kd\.BertBackbone.*output_weights"):
+        kd.load_checkpoint(tmp_path, kd.BertClassifier)
+    with pytest.warns(UserWarning, match="output_weights, loss_scale"):
+        model = kd.load_checkpoint(tmp_path, kd.BertBackbone)
+    np.testing.assert_array_equal(
+        model.named_variables()["pooler/kernel"],
+        values["bert/pooler/dense/kernel"],
+    )
+
+
 def test_unknown_variables_are_named(tmp_path):
     shapes = variables(CONFIG) | {
         "bert/encoder/layer_2/output/dense/bias": (8,)

@@ -20,6 +20,12 @@ FOLDERS = {
     "distilbert_model": kd.BertBackbone,
     "distilbert_masked_lm": kd.BertMaskedLM,
     "distilbert_masked_lm_untied": kd.BertMaskedLM,
+    "bert_one_label": kd.BertRegressor,
+    "distilbert_classifier": kd.BertClassifier,
+    "distilbert_tagger": kd.BertTokenClassifier,
+    "distilbert_span": kd.BertSpanExtractor,
+    "bert_own_decoder": kd.BertMaskedLM,
+    "distilbert_own": kd.BertMaskedLM,
 }
 
 
@@ -58,6 +64,73 @@ def check_outputs(received, expected):
             np.testing.assert_allclose(
                 received[key], expected[key], atol=1e-5, err_msg=key
             )
+
+
+def test_a_decoder_of_its_own_goes_through_extraction_and_files(
+    golden, expected, tmp_path
+):
+    """The config says tied; the file holds other numbers, which count."""
+    inputs, outputs = expected("bert_own_decoder")
+    model = kd.load_checkpoint(golden / "bert_own_decoder")
+    assert not model.config.tie_embeddings
+    student = kd.extract_student(model, [0, 1])
+    kd.save_checkpoint(student, tmp_path)
+    assert not json.loads((tmp_path / "config.json").read_text())[
+        "tie_word_embeddings"
+    ]
+    check_outputs(kd.load_checkpoint(tmp_path)(inputs), outputs)
+
+
+def test_a_decoder_that_is_the_embedding_stays_tied(golden):
+    config = kd.load_checkpoint(golden / "bert_old_names").config
+    assert config.tie_embeddings
+
+
+def test_a_distilbert_s_head_is_cut_with_its_layers(golden, expected):
+    inputs, outputs = expected("distilbert_classifier")
+    teacher = kd.load_checkpoint(golden / "distilbert_classifier")
+    assert teacher.config.pooler_activation == "relu"
+    assert teacher.class_names == ["sad", "so so", "glad"]
+    assert teacher.classifier_dropout == 0.3
+    check_outputs(kd.extract_student(teacher, [0, 1])(inputs), outputs)
+
+
+def test_heads_that_nobody_knows_are_named_and_left_out(folder, expected):
+    def add(tensors):
+        tensors["crf.transitions"] = np.ones((3, 3), "f4")
+
+    change_tensors(folder, add)
+    with pytest.raises(ValueError, match=r"kd\.BertBackbone.*crf\.transitions"):
+        kd.load_checkpoint(folder)
+    with pytest.warns(UserWarning, match=r"crf\.transitions.*left out"):
+        model = kd.load_checkpoint(folder, kd.BertBackbone)
+    inputs, outputs = expected("bert_masked_lm")
+    del outputs["logits"], inputs["mask_positions"]
+    check_outputs(model(inputs), outputs)
+
+
+def test_numbers_of_a_training_loop_are_named_and_left_out(folder, expected):
+    change_tensors(folder, lambda t: t.update(epoch=np.array(3, "f4")))
+    with pytest.warns(UserWarning, match="epoch, which no model here has"):
+        model = kd.load_checkpoint(folder)
+    inputs, outputs = expected("bert_masked_lm")
+    check_outputs(model(inputs), outputs)
+
+
+def test_a_bare_encoder_with_unknown_layers_is_refused(folder):
+    def add(tensors):
+        tensors["bert.encoder.layer.2.output.dense.bias"] = np.ones(8, "f4")
+
+    change_tensors(folder, add)
+    with pytest.raises(ValueError, match=r"unknown.*layer\.2\.output"):
+        kd.load_checkpoint(folder, kd.BertBackbone)
+
+
+def test_changes_that_are_no_fields_are_named(golden):
+    with pytest.raises(ValueError, match=r"`changes`.*\['num_layer'\]"):
+        kd.load_checkpoint(golden / "bert_model", num_layer=1)
+    with pytest.raises(ValueError, match=r"`dropout`.*number.*'0\.1'"):
+        kd.load_checkpoint(golden / "bert_model", dropout="0.1")
 
 
 def test_what_pytorch_pickled_is_read_with_pytorch(golden, expected):

@@ -14,6 +14,10 @@ FOLDERS = (
     "distilbert_model",
     "distilbert_masked_lm",
     "distilbert_masked_lm_untied",
+    "bert_one_label",
+    "distilbert_classifier",
+    "distilbert_tagger",
+    "distilbert_span",
 )
 
 
@@ -96,6 +100,38 @@ def test_a_bert_without_segments_has_segments_of_zeros(tmp_path):
     np.testing.assert_array_equal(
         kd.load_checkpoint(tmp_path)(inputs)["pooled"], model(inputs)["pooled"]
     )
+
+
+def test_a_text_s_labels_say_what_kind_they_are(tmp_path, tiny_config):
+    for model, problem, function in (
+        (kd.BertClassifier(tiny_config, ["a", "b"]), "single_label", None),
+        (kd.BertRegressor(tiny_config), "regression", "linear.Identity"),
+        (
+            kd.BertRegressor(tiny_config, sigmoid=True, score_name="fits"),
+            "multi_label",
+            "activation.Sigmoid",
+        ),
+    ):
+        kd.save_checkpoint(model, tmp_path, overwrite=True)
+        config = json.loads((tmp_path / "config.json").read_text())
+        assert config["problem_type"].startswith(problem)
+        if function:
+            modules = config["sentence_transformers"]
+            assert modules["activation_fn"] == f"torch.nn.modules.{function}"
+            again = kd.load_checkpoint(tmp_path)
+            assert again.sigmoid is model.sigmoid
+            assert again.score_name == model.score_name
+    assert config["id2label"] == {"0": "fits"}
+
+
+def test_a_pooler_that_no_bert_has_is_refused(tmp_path, tiny_config):
+    config = tiny_config.with_layers(1, pooler_activation="relu")
+    model = kd.BertClassifier(config, ["a", "b"])
+    with pytest.raises(ValueError, match="`pooler_activation`.*num_segments=0"):
+        kd.save_checkpoint(model, tmp_path)
+    student = kd.extract_student(model, [0], num_segments=0)
+    kd.save_checkpoint(student, tmp_path)
+    assert "pre_classifier.weight" in load_file(tmp_path / "model.safetensors")
 
 
 def test_what_a_distilbert_cannot_say_is_refused(tmp_path, tiny_config):

@@ -66,6 +66,22 @@ FOLDERS = {
         {**DISTILBERT, "tie_word_embeddings": False},
         {},
     ),
+    "bert_one_label": (
+        "BertForSequenceClassification",
+        {**BERT, "num_labels": 1},
+        {},
+    ),
+    "distilbert_classifier": (
+        "DistilBertForSequenceClassification",
+        {**DISTILBERT, "id2label": CLASSES, "seq_classif_dropout": 0.3},
+        {},
+    ),
+    "distilbert_tagger": (
+        "DistilBertForTokenClassification",
+        {**DISTILBERT, "id2label": CLASSES},
+        {},
+    ),
+    "distilbert_span": ("DistilBertForQuestionAnswering", DISTILBERT, {}),
 }
 
 
@@ -146,6 +162,8 @@ def main():
         np.savez(FOLDER / name / "expected.npz", **expect(model))
     with_old_names(FOLDER / "bert_masked_lm", FOLDER / "bert_old_names")
     pickled(FOLDER / "bert_masked_lm", FOLDER / "bert_pickled")
+    own_decoder(FOLDER / "bert_masked_lm", FOLDER / "bert_own_decoder")
+    own_decoder(FOLDER / "distilbert_masked_lm", FOLDER / "distilbert_own")
     for name, settings in TOKENIZERS.items():
         save_tokenizer(FOLDER / name, settings)
 
@@ -172,6 +190,10 @@ def expect(model):
     for key in ("logits", "prediction_logits"):
         if key in outputs:
             expected["logits"] = outputs[key].numpy()
+    if "start_logits" in outputs:
+        logits = np.stack([outputs.start_logits, outputs.end_logits], axis=1)
+        real = batch["padding_mask"][:, None] > 0
+        expected["logits"] = np.where(real, logits, np.float32(-1e9))
     if "pooler_output" in outputs:
         expected["pooled"] = outputs["pooler_output"].numpy()
     return {**batch, **expected}
@@ -197,6 +219,22 @@ def with_old_names(source, target):
     for field in ("model_type", "tie_word_embeddings", "pad_token_id"):
         config.pop(field, None)  # files from then had none
     (target / "config.json").write_text(json.dumps(config, indent=2))
+
+
+def own_decoder(source, target):
+    """The same with a decoder of other numbers, and the config still tied."""
+    shutil.copytree(source, target)
+    torch.manual_seed(0)
+    path = target / "model.safetensors"
+    tensors = load_file(path)
+    if "vocab_projector.bias" in tensors:
+        tensors["vocab_projector.weight"] = torch.randn(40, 8)
+    else:
+        tensors["cls.predictions.decoder.weight"] = torch.randn(40, 8)
+        tensors["cls.predictions.decoder.bias"] = torch.randn(40)
+    save_file(tensors, path, {"format": "pt"})
+    model = transformers.AutoModelForMaskedLM.from_pretrained(target).eval()
+    np.savez(target / "expected.npz", **expect(model))
 
 
 def pickled(source, target):

@@ -52,3 +52,18 @@ def test_a_student_keeps_all_its_layers_unless_told_otherwise():
     assert (student.num_layers, student.layer_drop) == (2, 0.0)
     assert teacher.with_layers(2, layer_drop=0.1).layer_drop == 0.1
     assert student.intermediate_dim == 32
+
+
+def test_fields_of_another_kind_are_named():
+    with pytest.raises(ValueError, match="`num_layers`.*whole.*'2'"):
+        kd.BertConfig(9, "2", 4, 1)
+    with pytest.raises(ValueError, match="`layer_norm_epsilon`.*None"):
+        kd.BertConfig(9, 2, 4, 1, layer_norm_epsilon=None)
+
+
+def test_changes_that_are_no_fields_are_named():
+    config = kd.BertConfig(9, 2, 4, 1)
+    with pytest.raises(ValueError, match=r"`changes`.*\['heads'\]"):
+        config.with_layers(1, heads=2)
+    with pytest.raises(ValueError, match=r"`changes`.*\['heads'\]"):
+        kd.BertConfig.from_preset("tiny", 9, heads=2)
