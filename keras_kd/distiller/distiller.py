@@ -6,7 +6,7 @@ import keras
 from keras import ops
 from keras_kd.distiller.fitting import Fitting, check_backend
 from keras_kd.distiller.term_mean import TermMean
-from keras_kd.losses import VocabularyTerm, vocabulary_pass
+from keras_kd.losses import LabelTerm, VocabularyTerm, vocabulary_pass
 
 if keras.backend.backend() == "tensorflow":
     from keras_kd.distiller.tensorflow_step import TensorFlowStep as BackendStep
@@ -295,6 +295,22 @@ def check_pair(teacher, student, loss_terms):
         raise ValueError(
             "`student` must have the teacher's `class_names`, in their order. "
             f"Expected: {expected}. Received: {received}"
+        )
+    expected, received = (
+        getattr(model, "sigmoid", None) for model in (teacher, student)
+    )
+    if None not in (expected, received) and expected != received:
+        raise ValueError(
+            "`student` must have the teacher's `sigmoid`: its logits stand "
+            f"for the same scores. Expected: {expected}. Received: {received}"
+        )
+    by_labels = [n for n, t in loss_terms.items() if isinstance(t, LabelTerm)]
+    if received and by_labels:  # whose squares are of logits
+        raise ValueError(
+            f"`loss_terms` must have no term of labels, such as {by_labels}, "
+            "for a BertRegressor with `sigmoid`: kd.task_losses(alpha_label=0, "
+            "regression=True) learns from the teacher's logits, and "
+            "`student.fit` from labels. Received: sigmoid=True"
         )
     for term in loss_terms.values():
         term.build_for(theirs, ours)

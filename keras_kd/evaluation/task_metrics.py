@@ -95,7 +95,8 @@ def predict_task(model, batches):
             of the like.
 
     Returns:
-        Pair: the labels that have weight, (N,), and their logits, (N, C).
+        Pair: the labels that have weight, (N,), and their logits, (N, C); of
+        a `BertRegressor` its numbers, (N, 1), the sigmoid where it has one.
     """
     return _predict(_logits_of(model), batches)
 
@@ -126,7 +127,9 @@ class _Logits(keras.Model):
         self.built = True
 
     def call(self, inputs):
-        return self.model(inputs, training=False)["logits"]
+        logits = self.model(inputs, training=False)["logits"]
+        score = getattr(self.model, "score", None)  # a regressor's
+        return logits if score is None else score(logits)
 
 
 class ScoreTask(keras.callbacks.Callback):

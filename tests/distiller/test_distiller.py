@@ -352,3 +352,16 @@ def test_a_term_of_the_vocabulary_asks_for_heads(tiny_config):
     for pair in ((model, model.backbone), (model.backbone, model)):
         with pytest.raises(ValueError, match="masked-LM head.*'soft_target'"):
             kd.Distiller(*pair, **kd.distilbert_losses())
+
+
+def test_scores_of_a_sigmoid_are_compared_with_their_like(tiny_config):
+    teacher = kd.BertRegressor(tiny_config, seed=0, sigmoid=True)
+    losses = kd.task_losses(alpha_label=0, regression=True)
+    plain = kd.BertRegressor(tiny_config, seed=1)
+    with pytest.raises(ValueError, match="`sigmoid`.*Received: False"):
+        kd.Distiller(teacher, plain, **losses)
+    student = kd.extract_student(teacher, [0])
+    assert student.sigmoid
+    kd.Distiller(teacher, student, **losses)
+    with pytest.raises(ValueError, match="`loss_terms`.*alpha_label=0"):
+        kd.Distiller(teacher, student, **kd.task_losses(regression=True))

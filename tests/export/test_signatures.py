@@ -123,13 +123,18 @@ def test_a_pair_is_classified_as_its_batch_is(tokenizer, tiny_config, longest):
     np.testing.assert_allclose(found["scores"], expected, atol=1e-5)
 
 
-def test_a_regressor_rates(tokenizer, tiny_config):
-    student = kd.BertRegressor(tiny_config, seed=0)
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_a_regressor_rates(tokenizer, tiny_config, sigmoid):
+    student = kd.BertRegressor(tiny_config, seed=0, sigmoid=sigmoid)
     student.classifier.bias.assign([3.0])
     functions = text_signatures(student, tokenizer, InGraphTokenizer(tokenizer))
     assert set(functions) == {"rate", "rate_pair", "embed"}
     texts = [kd.LabeledText("the cat", label=0.0)]
     batches = kd.labeled_batches(texts, tokenizer, 1, max_length=16)
-    _, logits = kd.predict_task(student, batches)
+    _, numbers = kd.predict_task(student, batches)
     found = tf.function(functions["rate"][0])(tf.constant(["the cat"]))
-    np.testing.assert_allclose(found["number"], logits[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(found["number"], numbers[:, 0], rtol=1e-5)
+    x = next(iter(batches))[0]
+    logits = np.asarray(student(x)["logits"])
+    expected = 1 / (1 + np.exp(-logits)) if sigmoid else logits
+    np.testing.assert_allclose(found["number"], expected[:, 0], rtol=1e-5)

@@ -66,3 +66,20 @@ def test_a_regressor_gives_a_number_and_learns_by_its_square(tiny_config):
     np.testing.assert_allclose(loss, (squares @ weights) / 4, rtol=1e-5)
     again = kd.BertRegressor.from_config(model.get_config())
     assert again.get_config() == model.get_config()
+
+
+def test_a_score_of_a_sigmoid_learns_by_cross_entropy(tiny_config):
+    model = kd.BertRegressor(tiny_config, seed=0, sigmoid=True)
+    model.classifier.bias.assign([0.5])
+    logits = np.asarray(model(TEXTS)["logits"], "float64")[:, 0]
+    scores = 1 / (1 + np.exp(-logits))
+    found = np.asarray(model.score(model(TEXTS)["logits"]))[:, 0]
+    np.testing.assert_allclose(found, scores, rtol=1e-5)
+    model.compile("sgd", weighted_metrics=["mse"], jit_compile=False)
+    labels = np.array([1.0, 0.25])
+    loss, mse = model.test_on_batch(TEXTS, labels)
+    nats = labels * np.log(scores) + (1 - labels) * np.log(1 - scores)
+    np.testing.assert_allclose(loss, -nats.mean(), rtol=1e-5)
+    np.testing.assert_allclose(mse, ((scores - labels) ** 2).mean(), rtol=1e-5)
+    again = kd.BertRegressor.from_config(model.get_config())
+    assert again.sigmoid
