@@ -180,8 +180,9 @@ def _narrow_layer(cut, text, index, layer, channels, config):
 
 
 def _narrow_ends(cut, text, channels, teacher, student):
-    """Embeddings, masked-LM head and pooler."""
+    """Embeddings, masked-LM head, pooler and a task's head."""
     last = text.flat([whole[-1] for whole in text.states])
+    first = np.concatenate([whole[-1][:, 0] for whole in text.states])
     for name in cut.variables:
         owner = name.rpartition("/")[0]
         if name.startswith("encoder_layer_"):
@@ -190,8 +191,14 @@ def _narrow_ends(cut, text, channels, teacher, student):
             source = embedding_source(name, teacher.config, student.config)
             cut.sources[name] = Selected(source, (None, channels))
         elif owner == "pooler":
-            first = np.concatenate([whole[-1][:, 0] for whole in text.states])
             cut.refit(owner, owner, first, channels, channels)
+        elif owner in ("classifier", "span"):
+            read = last
+            if teacher.config.pooler:
+                read = text.backbone.pooler(first.astype("float32"))
+                read = ops.convert_to_numpy(read).astype("float64")
+            outputs = np.arange(cut.variables[f"{owner}/bias"].shape[0])
+            cut.refit(owner, owner, read, channels, outputs)
         elif owner == "masked_lm_head/dense":
             cut.refit(owner, owner, last, channels, channels)
         elif name == "masked_lm_head/bias":

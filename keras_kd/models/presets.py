@@ -154,7 +154,9 @@ class BertConfig:
         if not isinstance(self.layer_drop, (int, float)):
             object.__setattr__(self, "layer_drop", tuple(self.layer_drop))
         rates = self.layer_drop_rates
-        if len(rates) != self.num_layers or not all(0 <= r < 1 for r in rates):
+        if len(rates) != self.num_layers or not all(
+            isinstance(r, numbers.Real) and 0 <= r < 1 for r in rates
+        ):
             raise ValueError(
                 "`layer_drop` must be in [0, 1), one number or one for each of "
                 f"{self.num_layers} layers. Received: {self.layer_drop}"

@@ -181,3 +181,18 @@ def test_what_else_cannot_be_is_refused(deep_teacher, batches):
         kd.narrow_plan("first", deep_teacher, student, batches, ridge=0.0)
     with pytest.raises(ValueError, match="`batches` must hold text"):
         kd.narrow_plan("first", deep_teacher, student, [])
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_a_classifier_s_head_is_narrowed_with_it(activation):
+    config = kd.BertConfig(20, 1, 8, 2, pooler_activation=activation)
+    teacher = kd.BertClassifier(config, ["a", "b", "c"], seed=0)
+    ids = np.random.default_rng(0).integers(1, 20, (6, 5)).astype("int32")
+    x = {"token_ids": ids, "segment_ids": 0 * ids, "padding_mask": 0 * ids + 1}
+    for width, bound in ((8, 1e-5), (4, 1e-2)):
+        narrow = config.with_layers(1, hidden_dim=width, num_heads=width // 4)
+        student = kd.BertClassifier(narrow, teacher.class_names, seed=1)
+        kd.narrow_plan([0], teacher, student, [x]).apply(teacher, student)
+        np.testing.assert_allclose(
+            student(x)["logits"], teacher(x)["logits"], atol=bound
+        )

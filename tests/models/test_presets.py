@@ -59,6 +59,8 @@ def test_fields_of_another_kind_are_named():
         kd.BertConfig(9, "2", 4, 1)
     with pytest.raises(ValueError, match="`layer_norm_epsilon`.*None"):
         kd.BertConfig(9, 2, 4, 1, layer_norm_epsilon=None)
+    with pytest.raises(ValueError, match="`layer_drop`.*a"):
+        kd.BertConfig(9, 2, 4, 1, layer_drop="aa")
 
 
 def test_changes_that_are_no_fields_are_named():
