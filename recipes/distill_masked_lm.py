@@ -16,6 +16,7 @@ from typing import Literal
 
 import keras_kd as kd
 import keras
+from idle_flags import check_text
 
 from resumed_run import make_run, replay
 from run_folder import (
@@ -142,6 +143,7 @@ SMOKE = {
 
 def main(config):
     """Teacher and text; student, Distiller; fit; evaluate; save."""
+    check_text(config)
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     keras.utils.set_random_seed(config.seed)

@@ -142,8 +142,9 @@ def check_run_folder(folder, config):
     if not any(folder.iterdir()):
         return
     if not config.overwrite:
+        on = " or, to go on with it, --resume" * hasattr(config, "resume")
         sys.exit(
-            "`--run` must be a new folder, or be given with --overwrite. "
+            f"`--run` must be a new folder, or be given with --overwrite{on}. "
             f"Received: {folder}, which already holds files"
         )
     if not (folder / "config.json").exists():

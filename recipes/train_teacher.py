@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import keras_kd as kd
 import keras
 import tyro
+from idle_flags import check_text, refuse_idle
 
 from resumed_run import make_run, replay
 from run_folder import (
@@ -73,7 +74,9 @@ class Config:
         sinusoidal_positions: Positions start as sines and cosines, which
             learns a little faster.
         whole_words: Mask all pieces of a word, or none.
-        block_length: Tokens in a sequence.
+        positions: Tokens that the teacher, and each student of it, has room
+            for; a task may want longer texts than the blocks trained on.
+        block_length: Tokens in a sequence, at most the positions.
         batch_size: Sequences in a step.
         steps: Training steps.
         validations: How often held-out text is looked at.
@@ -113,6 +116,7 @@ class Config:
     initializer_range: float = 0.03
     sinusoidal_positions: bool = True
     whole_words: bool = False
+    positions: int = 512
     block_length: int = 64
     batch_size: int = 32
     steps: int = 4000
@@ -130,6 +134,7 @@ class Config:
 SMOKE = {
     "preset": "tiny",
     "vocabulary_size": 500,
+    "positions": 32,
     "block_length": 32,
     "batch_size": 8,
     "steps": 4,
@@ -137,9 +142,21 @@ SMOKE = {
     "validation_batches": 2,
 }
 
+# What a model that is gone on from says itself.
+OF_A_NEW_TEACHER = (
+    "tokenizer",
+    "vocabulary_size",
+    "preset",
+    "num_layers",
+    "positions",
+    "initializer_range",
+    "sinusoidal_positions",
+)
+
 
 def main(config):
     """Text, tokenizer, batches; teacher; fit; evaluate; save."""
+    check_flags(config)
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     keras.utils.set_random_seed(config.seed)
@@ -168,6 +185,7 @@ def main(config):
             dropout=config.dropout,
             layer_drop=rates,
         )
+    print(describe_positions(config, teacher.config.max_sequence_length))
     model = within(config, teacher)
     model.compile(
         make_optimizer(config.optimizer, config.learning_rate, config.steps),
@@ -188,18 +206,50 @@ def main(config):
     return results
 
 
+def check_flags(config):
+    """Ends the program where flags were given that would do nothing."""
+    check_text(config)
+    names, reason = (), ""
+    if config.from_checkpoint:
+        names, reason = OF_A_NEW_TEACHER, "with --from, which says so itself"
+    elif config.store:
+        names = ("tokenizer", "vocabulary_size")
+        reason = "with --store, which has its tokenizer"
+    elif config.tokenizer:
+        names, reason = ("vocabulary_size",), "with --tokenizer"
+    if config.smoke:  # the config.json of such a run has them all
+        names = set(names) - set(SMOKE)
+    refuse_idle(config, names, reason)
+    if not config.from_checkpoint and config.block_length > config.positions:
+        sys.exit(
+            "`--block-length` must be at most --positions, "
+            f"{config.positions}. Received: {config.block_length}"
+        )
+
+
 def shape_of(config, vocabulary_size=None, layer_drop=0.0):
     """The config of a new teacher."""
     size = {"num_layers": config.num_layers} if config.num_layers else {}
     return kd.BertConfig.from_preset(
         config.preset,
         vocabulary_size or config.vocabulary_size,
-        max_sequence_length=config.block_length,
+        max_sequence_length=config.positions,
         dropout=config.dropout,
         initializer_range=config.initializer_range,
         sinusoidal_positions=config.sinusoidal_positions,
         layer_drop=layer_drop,
         **size,
+    )
+
+
+def describe_positions(config, positions):
+    """How long texts may be, and how many positions this run trains."""
+    if config.block_length == positions:
+        return f"{positions} positions, all of them trained"
+    return (
+        f"{positions} positions, the first {config.block_length} of them "
+        "trained by this run's blocks; longer texts want training at a longer "
+        "--block-length (with --from)"
     )
 
 

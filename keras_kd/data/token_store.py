@@ -75,6 +75,8 @@ class TokenStore:
             blocks = np.memmap(self.folder / name, dtype, "r", shape=shape)
             buckets.setdefault(shard["length"], []).append(blocks)
         self.buckets = {t: Blocks(found) for t, found in buckets.items()}
+        # Now, as the blocks are: an open store outlives a renamed folder.
+        self._token_counts = np.load(self.folder / COUNTS)
 
     def digests(self):
         """Digest of each file but the manifest, a dict."""
@@ -141,7 +143,7 @@ class TokenStore:
     @property
     def token_counts(self):
         """How often each token id occurs, (V,) int."""
-        return np.load(self.folder / COUNTS)
+        return self._token_counts.copy()
 
     def check_tokenizer(self, tokenizer):
         """Refuses a tokenizer that did not make this store."""

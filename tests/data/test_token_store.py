@@ -63,6 +63,16 @@ def test_token_counts_by_hand(tokenizer, tmp_path):
     np.testing.assert_array_equal(store.token_counts, expected)
 
 
+def test_an_open_store_outlives_a_renamed_folder(tokenizer, tmp_path):
+    store = TokenStore.write(tmp_path / "store", DOCUMENTS, tokenizer, 10)
+    blocks, counts = store.blocks[:].tolist(), store.token_counts
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
+    assert store.blocks[:].tolist() == blocks
+    np.testing.assert_array_equal(store.token_counts, counts)
+    counts[5] = 99  # a copy: the store's own stay
+    assert store.token_counts[5] == 1
+
+
 def test_the_manifest_says_what_made_the_store(tokenizer, tmp_path):
     store = TokenStore.write(tmp_path / "store", DOCUMENTS, tokenizer, 10)
     text = (tmp_path / "store" / "manifest.json").read_text("utf-8")

@@ -173,3 +173,32 @@ def test_a_sandwich_of_more_layers_than_there_are_is_refused(tmp_path):
     teacher = kd.BertMaskedLM(kd.BertConfig(20, 2, 8, 1), seed=0)
     with pytest.raises(SystemExit, match="`--sandwich`: .*at most.*2 layers"):
         train_teacher.within(config, teacher)
+
+
+def test_a_teacher_has_more_positions_than_its_blocks():
+    shape = train_teacher.shape_of(train_teacher.Config(block_length=64), 90)
+    assert shape.max_sequence_length == 512
+    said = train_teacher.describe_positions(train_teacher.Config(), 512)
+    assert "512 positions, the first 64 of them trained" in said
+    said = train_teacher.describe_positions(train_teacher.Config(), 64)
+    assert said == "64 positions, all of them trained"
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"positions": 32}, "`--block-length` must be at most --positions, 32"),
+        (
+            {"from_checkpoint": "x", "preset": "base"},
+            "`--preset` would do nothing with --from.*Received: --preset base",
+        ),
+        ({"from_checkpoint": "x", "positions": 128}, "`--positions`.*--from"),
+        ({"from_checkpoint": "x", "tokenizer": "t"}, "`--tokenizer`.*--from"),
+        ({"tokenizer": "t", "vocabulary_size": 9}, "`--vocabulary-size`"),
+        ({"store": ("s",), "tokenizer": "t"}, "`--tokenizer`.*--store"),
+        ({"store": ("s",), "corpus": ("c",)}, "`--corpus`.*--store"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(changes, message):
+    with pytest.raises(SystemExit, match=message):
+        train_teacher.main(train_teacher.Config(**changes))
