@@ -9,10 +9,16 @@ import dataclasses
 import sys
 
 import keras_kd as kd
+from idle_flags import refuse_idle
 
 from finetuning import PARTS, check_unlabeled, run_results
 from run_folder import jit_compile
 from splits import draw, hold_out, hold_out_whole
+
+PUBLIC = "SST-2"  # the task where none is named and no files are given
+# Flags about files of labelled texts, and about those of any texts.
+OF_FILES = ("label", "regression")
+COLUMNS = ("text", "pair")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +50,31 @@ class Task:
         return kd.BertClassifier, {"class_names": self.class_names}
 
 
+def with_task(config):
+    """The config with its task named, which files of one's own are too.
+
+    Ends the program where both are given, or flags that would do nothing.
+    """
+    files = [f"--{n}" for n in ("train", "validation") if getattr(config, n)]
+    if files and config.task not in (None, "none"):
+        sys.exit(
+            "`--task` must be left out, or be none, with --train and "
+            "--validation: the files given are the task. Received: "
+            f"--task {config.task} with {' and '.join(files)}"
+        )
+    name = config.task or ("none" if files else PUBLIC)
+    if name == "none":
+        refuse_idle(config, ("data",), "with files of your own")
+    else:
+        refuse_idle(config, OF_FILES, f"with --task {name}")
+        if not config.unlabeled:
+            refuse_idle(config, COLUMNS, f"with --task {name}")
+    return dataclasses.replace(config, task=name)
+
+
 def read_task(config):
     """All texts of a task, checked; ends the program where one is wrong."""
+    config = with_task(config)
     try:
         if config.task == "none":
             name, metrics, names, train, validation = read_own(config)
@@ -88,7 +117,8 @@ def read_own(config):
     """A user's: likewise."""
     if not (config.train and config.validation):
         sys.exit(
-            "`--train` and `--validation` must be given with --task none. "
+            "`--train` and `--validation` must be given, both, where the task "
+            "is files of your own. "
             f"Received: {config.train} and {config.validation}"
         )
     if config.classes and config.regression:

@@ -4,8 +4,8 @@
         --encoder saved_models/encoder/encoder --run saved_models/sst2
     uv run --extra tasks recipes/finetune_classifier.py --task SST-2 \
         --teacher saved_models/sst2 --num-layers 3 --run saved_models/sst2_3
-    uv run --extra tasks recipes/finetune_classifier.py --task none \
-        --train reviews.csv --validation held_out.csv --label stars --regression
+    uv run --extra tasks recipes/finetune_classifier.py --train reviews.csv \
+        --validation held_out.csv --label stars --regression
 
 With `--teacher`, a run of this recipe, the student is cut out of it and learns
 from its logits (and, if asked for, hidden states and relations) too; texts
@@ -23,7 +23,7 @@ from typing import Literal
 import keras_kd as kd
 import keras
 
-from classification import make_batches, measure, read_task
+from classification import make_batches, measure, read_task, with_task
 from finetuning import (
     fit_and_choose,
     load_task_teacher,
@@ -41,7 +41,7 @@ class Config:
 
     Args:
         task: One of GLUE's, such as SST-2, CoLA, MRPC, RTE; or none, with
-            files of your own.
+            files of your own. Default: none where there are files, else SST-2.
         data: Folder of GLUE's, with SST-2/train.tsv and so on, or its name on
             the Hugging Face hub.
         train: File of labelled texts (.tsv, .csv, .jsonl), or hf:NAME:SPLIT.
@@ -84,7 +84,7 @@ class Config:
         smoke: A few texts, to see that everything runs.
     """
 
-    task: str = "SST-2"
+    task: str | None = None
     data: str = "hf:nyu-mll/glue"
     train: str | None = None
     validation: str | None = None
@@ -126,6 +126,7 @@ SMOKE = {"train_rows": 64, "batch_size": 8, "epochs": 1, "hold_out": 0.25}
 
 def main(config):
     """Texts; encoder or teacher; fit; scores beside their baselines."""
+    config = with_task(config)
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     keras.utils.set_random_seed(config.seed)

@@ -9,11 +9,20 @@ import sys
 
 import keras_kd as kd
 import keras
+from idle_flags import say_idle
 from rich.console import Console
 from rich.table import Table
 
 from run_folder import find_model, jit_compile, make_optimizer
 
+# Flags of how much is learnt from a teacher.
+OF_TEACHERS = (
+    "alpha_ce",
+    "alpha_label",
+    "alpha_hidden",
+    "alpha_relation",
+    "temperature",
+)
 PARTS = ("train", "hold_out", "validation", "unlabeled")
 
 
@@ -43,7 +52,11 @@ def load_task_teacher(config, model_class):
     """The model of a run of fine-tuning, and its tokenizer; or None twice."""
     folder = config.teacher
     if not folder:
+        say_idle(config, OF_TEACHERS, "without --teacher")
+        if config.num_layers is None:
+            say_idle(config, ("plan",), "without --num-layers")
         return None, None
+    say_idle(config, ("encoder",), "with --teacher, which students are cut of")
     if config.r_drop:
         sys.exit(
             "`--r-drop` must be 0 with a teacher, whose soft targets it stands "

@@ -20,7 +20,7 @@ import sys
 import keras_kd as kd
 import keras
 
-from classification import read_task
+from classification import read_task, with_task
 from finetuning import check_length, load_encoder
 from run_folder import keep_config, read_config
 from task_report import write_report
@@ -33,7 +33,7 @@ class Config:
 
     Args:
         task: One of GLUE's, such as SST-2, CoLA, MRPC, RTE; or none, with
-            files of your own.
+            files of your own. Default: none where there are files, else SST-2.
         data: Folder of GLUE's, with SST-2/train.tsv and so on, or its name on
             the Hugging Face hub.
         train: File of labelled texts (.tsv, .csv, .jsonl), or hf:NAME:SPLIT.
@@ -74,7 +74,7 @@ class Config:
         smoke: A few texts, to see that everything runs.
     """
 
-    task: str = "SST-2"
+    task: str | None = None
     data: str = "hf:nyu-mll/glue"
     train: str | None = None
     validation: str | None = None
@@ -131,6 +131,7 @@ FREE = ("run", "jit_compile")
 
 def main(config):
     """Texts and encoder; rates and plans; every run; the report."""
+    config = with_task(config)
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     check(config)

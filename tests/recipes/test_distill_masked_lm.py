@@ -71,10 +71,22 @@ def first_batch(model, batches, config, callbacks, run=None):
     raise Reached(int((np.asarray(weights) > 0).sum()), *shape)
 
 
-@pytest.mark.parametrize("is_stored", [False, True])
-@pytest.mark.parametrize("masking", [WHOLE_WORDS, SMOOTHED, ACROSS])
+SLOW = pytest.mark.slow  # one of the kind is enough by default
+
+
+@pytest.mark.parametrize(
+    "masking, is_stored",
+    [
+        (SMOOTHED, False),
+        pytest.param(SMOOTHED, True, marks=SLOW),
+        pytest.param(WHOLE_WORDS, False, marks=SLOW),
+        pytest.param(WHOLE_WORDS, True, marks=SLOW),
+        pytest.param(ACROSS, False, marks=SLOW),
+        pytest.param(ACROSS, True, marks=SLOW),
+    ],
+)
 def test_masking_of_any_text_reaches_its_first_step(
-    config, places, monkeypatch, is_stored, masking
+    config, places, monkeypatch, masking, is_stored
 ):
     monkeypatch.setattr(distill_masked_lm, "fit", first_batch)
     config = stored(config, places) if is_stored else config

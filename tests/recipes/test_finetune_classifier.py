@@ -6,9 +6,12 @@ import keras_kd as kd
 import finetune_classifier
 import numpy as np
 import pytest
+import study_tasks
 import tensorflow as tf
 from finetune_classifier import Config, main
 
+import classification
+import finetuning
 from run_folder import read_config
 
 
@@ -107,7 +110,10 @@ def test_nothing_trains_on_bad_data(config, tmp_path):
         ({"hold_out": 0.0}, "`--hold-out` must leave texts"),
         ({"train_rows": 10_000}, "`--train-rows` must be from 1 to 200"),
         ({"unlabeled": str(bad)}, "tab parts columns"),
-        ({"task": "IMDB"}, "`task` must be one of"),
+        (
+            {"task": "IMDB", "train": None, "validation": None},
+            "`task` must be one of",
+        ),
         ({"encoder": str(tmp_path / "none")}, "`--encoder`:"),
         ({"teacher": str(tmp_path)}, "`--teacher` must be a run folder"),
         ({"teacher": "run", "r_drop": 1.0}, "`--r-drop` must be 0 with a"),
@@ -171,3 +177,65 @@ def test_classes_are_in_the_order_asked_for_or_the_teachers(config, tmp_path):
     assert task.class_names == names[::-1]
     with pytest.raises(SystemExit, match="must have the task's classes"):
         finetune_classifier.with_classes_of(config, task, teacher)
+
+
+class Read(Exception):
+    """The texts are read: nothing more is wanted."""
+
+
+def stop(path, columns):
+    raise Read(path, columns)
+
+
+def test_files_that_are_given_are_the_task(config, reviews, monkeypatch):
+    alone = dataclasses.replace(config, task=None)
+    task = finetune_classifier.read_task(alone)
+    assert task.name == str(reviews / "train.tsv")
+    assert task.class_names == ["bad", "nice"]
+    assert len(task.train) + len(task.hold_out) == 200
+    monkeypatch.setattr(kd, "read_labeled_texts", stop)
+    with pytest.raises(Read, match="train.tsv"):
+        main(alone)
+
+
+def test_without_files_the_task_is_a_public_one(config):
+    none = dataclasses.replace(config, task=None, train=None, validation=None)
+    assert classification.with_task(none).task == "SST-2"
+    named = dataclasses.replace(none, task="CoLA", unlabeled="u", text="t")
+    assert classification.with_task(named).task == "CoLA"
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"task": "SST-2"}, "--task SST-2 with --train and --validation"),
+        ({"task": "CoLA", "train": None}, "--task CoLA with --validation"),
+        ({"task": None, "train": None}, "`--train` and `--validation` must be"),
+        ({"data": "glue"}, "`--data` would do nothing with files of your own"),
+        (
+            {"task": "RTE", "train": None, "validation": None, "label": "y"},
+            "`--label` would do nothing with --task RTE.*Received: --label y",
+        ),
+        (
+            {"task": None, "train": None, "validation": None, "pair": "b"},
+            "`--pair` would do nothing with --task SST-2",
+        ),
+    ],
+)
+@pytest.mark.parametrize("recipe", [finetune_classifier, study_tasks])
+def test_a_task_named_twice_or_idle_flags_end_the_program(
+    config, tmp_path, recipe, changes, message
+):
+    fields = {"task": "none", "train": config.train, "run": config.run}
+    fields |= {"validation": config.validation, **changes}
+    with pytest.raises(SystemExit, match=message):
+        recipe.main(recipe.Config(**fields))
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_what_a_teacher_alone_makes_use_of_is_said(config, capsys):
+    asked = dataclasses.replace(config, alpha_hidden=1.0, plan="first")
+    finetuning.load_task_teacher(asked, kd.BertClassifier)
+    printed = capsys.readouterr().out
+    assert "Of no use without --teacher: --alpha-hidden" in printed
+    assert "Of no use without --num-layers: --plan" in printed
