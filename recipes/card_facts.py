@@ -23,6 +23,8 @@ from keras_kd.evaluation.frequency import (
     score_hidden_tokens,
 )
 
+from run_folder import find_model
+
 # A field that the config.json of one recipe alone has.
 RECIPES = {
     "alpha_ce": "distill_masked_lm.py",
@@ -50,12 +52,30 @@ def run_facts(folder, model, teacher):
         command = f"uv run recipes/{recipe} --config {shlex.quote(str(path))}"
         replay = f"{command} --run {shlex.quote(f'{run}_again')}"
     names = ("num_layers", "hidden_dim", "num_heads", "vocabulary_size")
+    role = role_of(config, recipe)
+    other = other_teacher(config, teacher) if role == "distilled" else None
     return {
-        "role": "teacher" if folder == teacher else role_of(config, recipe),
+        "role": "teacher" if is_teacher(folder, teacher) else role,
         "start": start_of(config, recipe),
         "shape": {name: getattr(model.config, name) for name in names},
         "run": {"folder": str(folder), "config": config, "replay": replay},
+        "other_teacher": other,
     }
+
+
+def is_teacher(folder, teacher):
+    """Whether a run folder is the teacher's, or that of another teacher."""
+    path = find_model(folder)
+    return folder == teacher or (path and path.name == "teacher.keras")
+
+
+def other_teacher(config, teacher):
+    """The teacher that a run learnt from, where it is not the one given."""
+    own = config.get("teacher")
+    if not (own and teacher):
+        return None
+    same = pathlib.Path(own).resolve() == pathlib.Path(teacher).resolve()
+    return None if same else own
 
 
 def role_of(config, recipe):
@@ -254,12 +274,16 @@ def environment():
 
 def held_out_facts(config, batches):
     """What the held-out text is, and how much of it was looked at."""
-    text = config.validation_corpus or config.store or config.corpus
-    split = not (config.validation_corpus or config.store)
+    text = config.store or config.validation_corpus or config.corpus
+    kind = "its documents of the validation part"
+    if config.store:
+        kind = "the store's held-out part"
+    elif config.validation_corpus:
+        kind = ""
     weights = [np.asarray(weights) > 0 for _, _, weights in batches.held_out]
     return {
-        "text": ", ".join(text)
-        + (", its documents of the validation part" if split else ""),
+        "text": ", ".join([*text, kind] if kind else text),
+        "counted": ", ".join(config.store or config.corpus),
         "sequences": int(sum(w.any(axis=1).sum() for w in weights)),
         "block_length": config.block_length,
         "hidden": int(sum(w.sum() for w in weights)),

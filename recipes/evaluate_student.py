@@ -19,12 +19,14 @@ import sys
 
 import keras_kd as kd
 import keras
+from evaluated_text import with_block_length, with_teacher, with_text
 from keras_kd.whole_folder import whole_folder
 
 from card_facts import (
     environment,
     held_out_facts,
     hidden_token_results,
+    is_teacher,
     latencies,
     read_tasks,
     rounds_of,
@@ -44,14 +46,16 @@ class Config:
         teacher: Run folder of the teacher to compare with.
         tasks: Run folders of a fine-tuning recipe, with metrics.json, or of
             study_tasks.py, with report.json.
+        overwrite: Replace an earlier evaluation, and its card.
         corpus: Text that the unigram baseline counts, as the buckets of
-            frequency do.
+            frequency do; default: the runs' own text, by their config.json.
         validation_corpus: Held-out files; default: 5 % of the corpus's
             documents, split by content.
         text_column: Column of the text in .csv, .jsonl, .parquet.
         store: Folders of prepare_corpus.py, in place of a corpus.
         store_weights: Share of each; default: all alike.
-        block_length: Tokens in a sequence.
+        block_length: Tokens in a sequence; default: the store's, or the
+            runs' own, at most their positions.
         batch_size: Sequences in a batch.
         validation_batches: Batches of held-out text.
         seed: Of the order of batches that are not used here.
@@ -61,12 +65,13 @@ class Config:
     runs: tuple[str, ...] = ("saved_models/student",)
     teacher: str | None = None
     tasks: tuple[str, ...] = ()
-    corpus: tuple[str, ...] = ("docstrings",)
+    overwrite: bool = False
+    corpus: tuple[str, ...] = ()
     validation_corpus: tuple[str, ...] = ()
     text_column: str = "text"
     store: tuple[str, ...] = ()
     store_weights: tuple[float, ...] = ()
-    block_length: int = 64
+    block_length: int | None = None
     batch_size: int = 32
     validation_batches: int = 100
     seed: int = 0
@@ -80,15 +85,18 @@ def main(config):
     """Models, text, one `evaluate` each, table and picture; the card."""
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
+    first = pathlib.Path(config.runs[0])
+    check_earlier(config, first)
+    config = with_text(with_teacher(config))
     folders = [*([config.teacher] if config.teacher else []), *config.runs]
     folders = list(dict.fromkeys(folders))  # the teacher may be a run too
     names = short_names(folders, taken=("unigram",))
     tasks = [task for folder in config.tasks for task in read_tasks(folder)]
     models = {folder: load_model(folder) for folder in folders}
+    config = with_block_length(config, models)
     tokenizer = load_tokenizer(folders)
     curves = {names[folder]: learning_curve(folder) for folder in config.runs}
     train, held_out = read_corpora(config)
-    first = pathlib.Path(config.runs[0])
     tokens = token_folder(config, first)
     batches = make_batches(config, tokens, tokenizer, train, held_out)
     results = measure(config, models, names, batches)
@@ -99,14 +107,27 @@ def main(config):
         title="held-out text, fixed masks",
     )
     write_json(first / "evaluation.json", results)
-    if set(folders) != {config.teacher}:  # a card is of a student
+    if not all(is_teacher(folder, config.teacher) for folder in folders):
         stores = write_stores(config, tokens, tokenizer, train, held_out)
         card = card_results(config, models, names, batches, tokenizer, stores)
         for name, model in card["models"].items():
             model["measured"] = results[name]
         card["baselines"] = {"unigram": results["unigram"]}
         write_card(first / "card", {**card, "tasks": tasks})
+    else:
+        print("No evidence card: no student among the runs.")
     return results
+
+
+def check_earlier(config, folder):
+    """Ends the program where an earlier evaluation would be replaced."""
+    names = ("evaluation.json", "evaluation.png", "card")
+    there = [str(folder / n) for n in names if (folder / n).exists()]
+    if there and not config.overwrite:
+        sys.exit(
+            "`--overwrite` must be given to replace an earlier evaluation. "
+            f"Received: {', '.join(there)}"
+        )
 
 
 def measure(config, models, names, batches):

@@ -2,7 +2,7 @@
 
 import json
 
-from keras_kd.evaluation.evidence.facts import complete
+from keras_kd.evaluation.evidence.facts import complete, students_of
 from keras_kd.evaluation.evidence.html import to_html
 from keras_kd.evaluation.evidence.pages import (
     Bullets,
@@ -37,6 +37,16 @@ SETTINGS = {
     "alpha_mse": "weight of logits' distance",
     "temperature": "temperature",
     "restrict_ce_to_mask": "soft targets at masked tokens only",
+    "unmasked_share": "share of other tokens with soft targets",
+    "mlm_smoothing": "smoothing of masks (rare tokens more often)",
+    "mask_across_batch": "masks drawn across the batch",
+    "whole_words": "whole words masked",
+    "freeze_position_embeddings": "positions frozen",
+    "sandwich": "layers of the sub-network that learns along",
+    "layer_drop_law": "LayerDrop by depth",
+    "layer_drop_late": "LayerDrop late",
+    "dropout": "dropout",
+    "from_checkpoint": "goes on from",
     "steps": "steps",
     "batch_size": "sequences a step",
     "block_length": "tokens a sequence",
@@ -47,7 +57,10 @@ SETTINGS = {
     "corpus": "text",
     "validation_corpus": "held-out text",
     "store": "prepared text",
+    "store_weights": "shares of prepared texts",
 }
+# What a run with prepared text never read, whatever its config.json has.
+BESIDE_STORE = ("corpus", "validation_corpus")
 
 
 def evidence_card(results):
@@ -61,7 +74,9 @@ def evidence_card(results):
             `models`: dict of name to a dict of `role` ("teacher",
             "distilled", "not distilled" or "unknown"), `start` (str, what its
             weights started from), `shape` (dict of `num_layers`,
-            `hidden_dim`, `num_heads`, `vocabulary_size`), `measured` (of
+            `hidden_dim`, `num_heads`, `vocabulary_size`), `other_teacher`
+            (str, the one it learnt from where that is not the one given;
+            may be left out), `measured` (of
             `evaluate`; a list `latency_rounds_ms` shows how far rounds of
             timing lie apart), `by_frequency` (of `evaluate_by_frequency`, with
             the same borders for all), `calibration` (of `calibration`) and
@@ -70,7 +85,8 @@ def evidence_card(results):
             `teacher`: name of one of them, or None;
             `baselines`: dict of "unigram" to the dict of `evaluate_unigram`;
             `held_out`: dict of `text` (str), `sequences`, `block_length`,
-            `hidden`;
+            `hidden`, and `counted` (str, the text that tokens are counted
+            in; may be left out);
             `examples`: list of dict of `sentence`, `truth`, `choices` (dict of
             model name to dicts of `token` and `probability`) and
             `truth_probability` (dict of model name to float);
@@ -83,9 +99,9 @@ def evidence_card(results):
         the charts `quality.svg`, `frequency.svg`, `reliability.svg`.
 
     Raises:
-        ValueError: If there is no model but the teacher.
+        ValueError: If there is no model but teachers.
     """
-    if not set(results["models"]) - {results.get("teacher")}:
+    if not students_of(results):
         raise ValueError(
             "`results` must hold a model that is not the teacher. "
             f"Received: {list(results['models'])}"
@@ -143,14 +159,19 @@ def answer(results):
             f"It keeps {percent(kept['learnt'])} of what the teacher learnt "
             f"beyond word frequencies: it is {beside_teacher(kept)}."
         )
-    elif kept:
+    if kept and model.get("other_teacher"):
+        yield (
+            f"It learnt from another teacher, {model['other_teacher']}: the "
+            f"shares are of {results['teacher']}, which it is compared with."
+        )
+    if kept and kept["learnt"] is None:
         yield (
             "The teacher itself is no better than word frequencies: what is "
             "kept of it says nothing."
         )
     for other, model in results["models"].items():
         is_baseline = "random" in model["start"] or model["role"] == ALONE
-        if is_baseline and other not in (name, results.get("teacher")):
+        if is_baseline and other in students_of(results) and other != name:
             yield (
                 f"Beside it, {other} ({model['role']}, start: "
                 f"{model['start']}) has "
@@ -190,7 +211,7 @@ def origin(results):
     )
     # The teacher last: on a phone the first columns are what is seen.
     ranked = sorted(models, key=lambda name: name == results.get("teacher"))
-    configs = [models[name]["run"]["config"] for name in ranked]
+    configs = [really_used(models[name]["run"]["config"]) for name in ranked]
     rows = [
         (label, *(setting(config.get(key)) for config in configs))
         for key, label in SETTINGS.items()
@@ -199,6 +220,13 @@ def origin(results):
     if rows:
         headings = ("", *ranked)
         yield Table("Settings of each run", headings, tuple(rows), words=True)
+    for name, model in models.items():
+        if model.get("other_teacher"):
+            yield Text(
+                f"{name} learnt from {model['other_teacher']}, by its "
+                f"config.json, not from {results['teacher']}: what it keeps, "
+                "agrees and KL are beside the latter."
+            )
     replays = [m["run"]["replay"] for m in models.values()]
     if any(replays):
         commands = "\n".join(filter(None, replays))
@@ -209,6 +237,12 @@ def origin(results):
             yield Listing(f"config.json of {name}", text, folded=True)
         else:
             yield Text(f"How {name} was made is not known: no config.json.")
+
+
+def really_used(config):
+    """A run's settings without a text that its store stood in for."""
+    unread = BESIDE_STORE if config.get("store") else ()
+    return {key: value for key, value in config.items() if key not in unread}
 
 
 def missing(results):

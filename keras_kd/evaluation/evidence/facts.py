@@ -32,7 +32,7 @@ def complete(results):
             ("on_latency_front", "latency_ms"),
         ):
             model[front] = on_front(name, models, key)
-    students = [name for name in models if name != teacher]
+    students = students_of(results)
     results["best_student"] = min(students, key=lambda n: _nats(models[n]))
     results["seeds"] = seed_groups({n: models[n] for n in students})
     for task in results["tasks"]:
@@ -45,6 +45,15 @@ def complete(results):
     results["kept_on_tasks"] = kept_on_tasks(results["tasks"])
     results["not_measured"] = not_measured(results)
     return results
+
+
+def students_of(results):
+    """Names of the models that are no teachers, the one given or another."""
+    return [
+        name
+        for name, model in results["models"].items()
+        if name != results.get("teacher") and model["role"] != "teacher"
+    ]
 
 
 def kept_on_tasks(tasks):
@@ -142,11 +151,7 @@ def not_measured(results):
     Returns:
         List of sentences.
     """
-    students = [
-        model
-        for name, model in results["models"].items()
-        if name != results.get("teacher")
-    ]
+    students = [results["models"][name] for name in students_of(results)]
     roles = {model["role"] for model in students}
     starts = {model["start"] for model in students}
     environment = results["environment"]

@@ -126,8 +126,10 @@ def rarity(results):
     """Nats and top-1 by how often a token was in the training text."""
     models = results["models"]
     buckets = next(iter(models.values()))["by_frequency"]
+    counted = results["held_out"].get("counted")
+    where = f"the text counted ({counted})" if counted else "the training text"
     yield Text(
-        "Hidden tokens by how often their token occurs in the training text, "
+        f"Hidden tokens by how often their token occurs in {where}, "
         "in buckets that hold about equal shares of that text."
     )
     ends = [
@@ -156,7 +158,7 @@ def rarity(results):
         for index, bucket in enumerate(buckets)
     )
     yield Table(
-        "By occurrences in the training text",
+        f"By occurrences in {where}",
         ("occurrences", "tokens", "hidden", *columns),
         rows,
     )

@@ -251,3 +251,37 @@ def test_the_answer_says_of_how_many_seeds_a_share_is(made_up, task):
         "SST-2: student keeps 90.0% of the teacher's accuracy (mean of 3 seeds)"
     )
     assert page.count(line) == 1
+
+
+def test_the_text_of_a_prepared_store_is_no_other(results):
+    config = results["models"][STUDENT]["run"]["config"]
+    config |= {"corpus": ["docstrings"], "store": ["mine"], "whole_words": True}
+    config["mlm_smoothing"] = 0.7
+    page = evidence_card(results)["card.md"]
+    settings = page.split("Settings of each run")[1].split("Commands that")[0]
+    assert "mine" in settings and "docstrings" not in settings
+    assert "whole words masked" in settings
+    assert "smoothing of masks" in settings and "0.7" in settings
+
+
+def test_a_student_of_another_teacher_is_said_to_be(results):
+    results["models"][STUDENT]["other_teacher"] = "saved/other"
+    page = evidence_card(results)["card.md"]
+    assert "It learnt from another teacher, saved/other" in page
+    assert "by its config.json, not from teacher" in page
+    results["models"][STUDENT]["other_teacher"] = None
+    assert "another teacher" not in evidence_card(results)["card.md"]
+
+
+def test_teachers_alone_make_no_card(results):
+    for model in results["models"].values():
+        model["role"] = "teacher"
+    with pytest.raises(ValueError, match="a model that is not the teacher"):
+        evidence_card(results)
+
+
+def test_frequency_is_of_the_text_that_was_counted(results):
+    results["held_out"]["counted"] = "other.txt"
+    page = evidence_card(results)["card.md"]
+    assert "occurs in the text counted (other.txt)" in page
+    assert "in the training text" not in page

@@ -26,7 +26,9 @@ def test_without_a_teacher_or_beside_a_poor_one_nothing_is_kept(results):
     results["teacher"] = None
     found = complete(results)
     assert found["models"][STUDENT]["retained"] is None
-    assert found["best_student"] == "teacher"  # a model like the others
+    assert found["best_student"] == STUDENT  # of no teacher, be it better
+    results["models"]["teacher"]["role"] = "unknown"
+    assert complete(results)["best_student"] == "teacher"  # like the others
     assert any(s.startswith("The teacher:") for s in found["not_measured"])
 
 
