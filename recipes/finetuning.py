@@ -216,6 +216,8 @@ def run_results(config, task, metric, student, **found):
             "parameters": student.count_params(),
         },
         "seed": config.seed,
+        # The texts that report: a file of one's own, or the task's own split.
+        "held_out": config.validation or f"{task}, its validation split",
         **found,
     }
 

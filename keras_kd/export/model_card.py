@@ -205,7 +205,9 @@ def _table(metrics):
     """Of each model its figures; of a task its scores, and its baselines'."""
     if "task" in metrics:
         title = (
-            f"{metrics['task']}, {metrics['rows']['validation']:,} texts that "
+            # A task of one's own is named by its training file.
+            f"{metrics.get('held_out', metrics['task'])}, "
+            f"{metrics['rows']['validation']:,} texts that "
             "neither trained it nor chose it."
         )
         model = {metrics["model"]["name"]: metrics["scores"]}
@@ -214,6 +216,10 @@ def _table(metrics):
     else:
         title = "Held-out text, fixed masks; cross-entropy in nats."
         rows, columns, digits = metrics, _FIGURES, 3
+        if not any(name in row for row in rows.values() for name in _FIGURES):
+            # Of an encoder without a head, that was compared with another.
+            title = "Held-out text, beside the encoder it was cut out of."
+            columns = list(dict.fromkeys(c for r in rows.values() for c in r))
     lines = [
         title,
         "",

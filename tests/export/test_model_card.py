@@ -104,3 +104,31 @@ def test_a_card_of_a_task_has_its_scores_and_baselines(tiny_config, tokenizer):
     assert "| 2 layers x 16 | 0.9100 |" in card
     assert "| majority class | 0.5092 |" in card
     assert "pipeline_tag: text-classification" in card
+
+
+def test_a_card_of_files_names_those_that_reported(tiny_config, tokenizer):
+    student = kd.BertClassifier(tiny_config, ["bad", "good"], seed=0)
+    metrics = {
+        "task": "train.csv",
+        "held_out": "valid.csv",
+        "model": {"name": "2 layers x 16"},
+        "scores": {"accuracy": 0.91},
+        "baselines": {},
+        "rows": {"validation": 872},
+    }
+    card = model_card(student, tokenizer, ["keras"], metrics, "mine")
+    assert "valid.csv, 872 texts that neither trained it" in card
+    assert "train.csv" not in card
+
+
+def test_a_card_of_a_shrunk_encoder_has_its_figures(tiny_config, tokenizer):
+    encoder = kd.BertBackbone(tiny_config, seed=0)
+    metrics = {
+        "encoder": {"hidden_state_cosine": 1.0, "embedding_cosine": 1.0},
+        "first": {"hidden_state_cosine": 0.75, "embedding_cosine": 0.5},
+    }
+    card = model_card(encoder, tokenizer, ["keras"], metrics, "mine")
+    assert "| model | hidden_state_cosine | embedding_cosine |" in card
+    assert "| first | 0.750 | 0.500 |" in card
+    assert "beside the encoder it was cut out of" in card
+    assert "cross-entropy" not in card
