@@ -111,39 +111,6 @@ def test_smoothing_of_a_corpus_trains(config, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_stored", [False, True])
-@pytest.mark.parametrize("masking", [WHOLE_WORDS, SMOOTHED, ACROSS])
-def test_masking_of_any_text_is_gone_on_with(
-    config, places, tmp_path, is_stored, masking
-):
-    """Two legs of a run end where one run does, batch for batch."""
-    config = stored(config, places) if is_stored else config
-    config = dataclasses.replace(config, save_steps=1, **masking)
-    whole = distill_masked_lm.main(config)
-    config = dataclasses.replace(config, run=str(tmp_path / "legs"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kd.ResumableRun, "on_train_batch_end", stop_after_one)
-        with pytest.raises(KeyboardInterrupt):
-            distill_masked_lm.main(config)
-    legs = distill_masked_lm.main(dataclasses.replace(config, resume=True))
-    for name in ("unigram", "student"):
-        for key in ("masked_cross_entropy", "top1"):
-            np.testing.assert_allclose(legs[name][key], whole[name][key])
-    assert rows_of(tmp_path / "legs") == rows_of(tmp_path / "run")
-
-
-real = kd.ResumableRun.on_train_batch_end
-
-
-def stop_after_one(self, batch, logs=None):
-    """Lets a run end once its first step is saved."""
-    real(self, batch, logs)
-    if self.batches == 1:
-        self.close()
-        raise KeyboardInterrupt
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("is_stored", [False, True])
 def test_a_teacher_of_whole_words_of_any_text(
     places, corpus, tmp_path, is_stored
 ):
