@@ -21,6 +21,7 @@ from keras_kd.models import (
     choose_embedding,
     longest_text,
 )
+from keras_kd.models.quantized_layers import check_float
 from keras_kd.whole_folder import whole_folder
 
 ARCHITECTURES = {
@@ -81,9 +82,9 @@ def save_checkpoint(
         The folder, a `pathlib.Path`.
 
     Raises:
-        ValueError: If the model is none that they have, the tokenizer has
-            another vocabulary, or the model's own embedding has what no code
-            here does, such as a Dense layer.
+        ValueError: If the model is none that they have or is quantised, the
+            tokenizer has another vocabulary, or the model's own embedding has
+            what no code here does, such as a Dense layer.
         FileExistsError: If there are such files already.
         OSError: If the folder cannot be written.
     """
@@ -129,6 +130,7 @@ def _choose_type(model, model_type):
             "`model_type` must be 'bert', 'distilbert' or None. "
             f"Received: {model_type!r}"
         )
+    check_float([model])
     config = model.config
     of_text = isinstance(model, (BertClassifier, BertRegressor))
     is_relu = config.pooler_activation == "relu"  # as `pre_classifier` has it

@@ -13,6 +13,7 @@ from keras_kd.export.saved_model import write_saved_model
 from keras_kd.export.serving import embedding_of
 from keras_kd.extras import import_extra
 from keras_kd.models import BertBackbone, longest_text
+from keras_kd.models.quantized_layers import check_float
 from keras_kd.quiet import import_tensorflow
 from keras_kd.whole_folder import whole_folder
 
@@ -174,6 +175,8 @@ def _check(student, tokenizer, formats, held_out, length, embedding):
             "`held_out` must be batches of held-out text, which 'litert_int8' "
             "is checked on. Received: None"
         )
+    if {"hugging_face", "openvino", "litert_int8"} & set(formats):
+        check_float([student])  # they hold, or make, integers of their own
     longest = student.config.max_sequence_length
     if isinstance(student, BertBackbone):
         longest = longest_text(student.config, embedding)

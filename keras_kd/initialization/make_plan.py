@@ -7,6 +7,7 @@ from keras_kd.initialization.plans import (
     choose_layers,
 )
 from keras_kd.initialization.search import most_influential, search_layers
+from keras_kd.models.quantized_layers import check_float
 
 
 def make_plan(plan, teacher, student, batches=None):
@@ -30,7 +31,8 @@ def make_plan(plan, teacher, student, batches=None):
 
     Raises:
         ValueError: As `choose_layers`; if the student is wider or narrower
-            than the teacher, has another vocabulary, or more positions.
+            than the teacher, has another vocabulary, or more positions; if a
+            model is quantised.
     """
     name = plan if isinstance(plan, str) else "indices"
     if name != "random":
@@ -62,6 +64,8 @@ def find_layers(plan, teacher, num_layers, batches=None):
         num_layers: Int, layers of the student.
         batches: As of `make_plan`.
     """
+    if plan != "random":  # before a search, which takes long
+        check_float([teacher])
     if batches is None or plan not in SEARCHED_PLANS:
         return choose_layers(plan, teacher.config.num_layers, num_layers)
     if plan == "block_influence":

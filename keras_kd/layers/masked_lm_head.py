@@ -90,7 +90,11 @@ class MaskedLMHead(keras.layers.Layer):
         """What scores every token, (V, D), and the output bias, (V,)."""
         matrix = self.decoder
         if self.tie_embeddings:
-            matrix = self.token_embedding.embeddings
+            embedding = self.token_embedding
+            matrix = embedding.embeddings
+            if embedding.quantization_mode is not None:
+                # Integers mean nothing without the scales that it knows.
+                matrix = embedding(ops.arange(embedding.input_dim))
         # Copies: TensorFlow's custom gradients refuse a bare variable.
         return ops.copy(matrix), ops.copy(self.bias)
 

@@ -12,6 +12,7 @@ from keras_kd.layers import (
 from keras_kd.layers.noise import noise
 from keras_kd.layers.seeds import split_seed
 from keras_kd.models.presets import BertConfig
+from keras_kd.models.quantized_layers import check_float, saved_dtype
 
 
 class EncoderModel(keras.Model):
@@ -20,7 +21,8 @@ class EncoderModel(keras.Model):
     A model without segments takes batches that have them; where a model has
     them and a batch does not, every token is of segment 0. A `dtype` that was
     asked for is saved with the model; without one, the global policy counts,
-    when it is made and when it is loaded.
+    when it is made and when it is loaded. A model that Keras has quantised is
+    saved with the policies of its layers.
     """
 
     def keep_arguments(self, config, seed, dtype):
@@ -29,8 +31,11 @@ class EncoderModel(keras.Model):
         self.seed = seed
         self.explicit_dtype = None
         if dtype is not None:
-            self.dtype_policy = keras.dtype_policies.get(dtype)
-            self.explicit_dtype = self.dtype_policy.name
+            policy = keras.dtype_policies.get(dtype)
+            if isinstance(policy, keras.dtype_policies.DTypePolicyMap):
+                policy = policy.default_policy  # the rest is its layers'
+            self.dtype_policy = policy
+            self.explicit_dtype = policy.name
 
     @property
     def input_spec(self):
@@ -129,6 +134,7 @@ class EncoderModel(keras.Model):
 
     def of_shape(self, config, seed=None):
         """A new model of this kind, but of the shape in `config`."""
+        check_float([self])
         arguments = {**self.get_config(), "config": config, "seed": seed}
         arguments.pop("name")
         return type(self)(**arguments)
@@ -151,12 +157,15 @@ class EncoderModel(keras.Model):
         return {
             "config": dataclasses.asdict(self.config),
             "seed": self.seed,
-            "dtype": self.explicit_dtype,
+            "dtype": saved_dtype(self),
             "name": self.name,
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
+        dtype = config.get("dtype")
+        if isinstance(dtype, dict):  # a map, of a quantised model
+            config = {**config, "dtype": keras.dtype_policies.get(dtype)}
         return cls(**config)
 
 
@@ -305,6 +314,9 @@ class BertBackbone(EncoderModel):
 
         Returns:
             Dict of str, such as "encoder_layer_0/query/kernel", to variable.
+
+        Raises:
+            ValueError: If the model is quantised.
         """
         owners = [self.embeddings, *self.encoder_layers]
         return name_variables([*owners, self.pooler] if self.pooler else owners)
@@ -347,7 +359,12 @@ def encode(inputs, embeddings, layers, pooler=None, observed=()):
 
 
 def name_variables(owners):
-    """Weights of layers, named from the owning layer's name downwards."""
+    """Weights of layers, named from the owning layer's name downwards.
+
+    Raises:
+        ValueError: If a layer is quantised: its integers are no weights.
+    """
+    check_float(owners)
     return {
         f"{owner.name}/{variable.path.split(f'{owner.name}/')[-1]}": variable
         for owner in owners

@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+from keras.dtype_policies import DTypePolicyMap
 from keras_kd.layers.dropout import Dropout
 from keras_kd.layers.noise import noise
 from keras_kd.layers.seeds import split_seed
@@ -120,7 +121,7 @@ class DenseTask(TaskModel):
         classifier = keras.layers.Dense(
             num_outputs,
             kernel_initializer=noise(config.initializer_range, seeds[2]),
-            dtype="float32",
+            dtype=dtype if isinstance(dtype, DTypePolicyMap) else "float32",
             name=self.head_name,
         )
         inputs, outputs = self.classify(backbone, dropout, classifier, config)
