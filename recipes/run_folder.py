@@ -168,8 +168,8 @@ def check_run_folder(folder, config):
         inputs = getattr(config, name, None) or ()
         inputs = [inputs] if isinstance(inputs, str) else inputs
         for path in inputs:
-            found = glob.glob(path, recursive=True) or [path]
-            in_use.extend(map(pathlib.Path, found))
+            found = glob.glob(path, recursive=True)
+            in_use.extend(map(pathlib.Path, [path, *found]))
     for path in in_use:
         if path.resolve().is_relative_to(folder.resolve()):
             sys.exit(

@@ -1,5 +1,6 @@
 """Google's BERT folders, read: bert_config.json and a TF checkpoint."""
 
+import contextlib
 import dataclasses
 import re
 
@@ -7,6 +8,7 @@ from keras_kd.checkpoints.checkpoint import Checkpoint, Tensor
 from keras_kd.checkpoints.hugging_face_names import read_config, their_names
 from keras_kd.checkpoints.tensor_files import read_json
 from keras_kd.models import BertBackbone, BertMaskedLM
+from keras_kd.plain_path import plain_paths
 from keras_kd.quiet import import_tensorflow
 
 CONFIG = "bert_config.json"
@@ -41,8 +43,9 @@ def open_google(folder, model_class=None):
     _, config = read_config({**theirs, "model_type": "bert"})
     if config.activation == "gelu":
         config = dataclasses.replace(config, activation="gelu_tanh")
-    reader, prefix = _open_reader(folder)
-    shapes = reader.get_variable_to_shape_map()
+    prefix, links = _find_checkpoint(folder)
+    with _open_reader(prefix, links) as reader:
+        shapes = reader.get_variable_to_shape_map()
     if model_class is None:
         model_class = BertMaskedLM if HEAD in shapes else BertBackbone
     names = their_names(config, "bert")
@@ -50,7 +53,7 @@ def open_google(folder, model_class=None):
     for key, shape in shapes.items():
         ours = names.get(common_name(key))
         if ours is not None:
-            read = _reader_of(reader, key, prefix)
+            read = _reader_of(key, prefix, links)
             tensors[ours] = Tensor(key, tuple(shape), read)
         elif not NOT_TAKEN.fullmatch(key):
             (unknown if shape else scalars).append(key)
@@ -78,9 +81,12 @@ def common_name(key):
     return re.sub(r"(embeddings\.\w+_embeddings)$", r"\1.weight", key)
 
 
-def _open_reader(folder):
-    """TensorFlow's reader of the folder's one checkpoint, and its prefix."""
-    tf = import_tensorflow("Reading a TensorFlow checkpoint")
+def _find_checkpoint(folder):
+    """The prefix of the folder's one checkpoint, and links to its files.
+
+    Returns:
+        Pair: `pathlib.Path`, and the dict that `plain_paths` takes.
+    """
     found = sorted(folder.glob("*.index"))
     if len(found) != 1:
         raise FileNotFoundError(
@@ -89,28 +95,41 @@ def _open_reader(folder):
             f"{sorted(path.name for path in folder.iterdir())}"
         )
     prefix = found[0].with_suffix("")
-    if not list(folder.glob(f"{prefix.name}.data-*")):
+    data = [
+        path
+        for path in folder.iterdir()
+        if path.name.startswith(f"{prefix.name}.data-")
+    ]
+    if not data:
         raise FileNotFoundError(
             f"`source` must hold {prefix.name}.data-00000-of-00001 beside "
             f"{found[0].name}. Received: {folder}"
         )
+    return prefix, {
+        f"ckpt{path.name.removeprefix(prefix.name)}": path
+        for path in (*found, *data)
+    }
+
+
+@contextlib.contextmanager
+def _open_reader(prefix, links, what=""):
+    """TensorFlow's reader of a checkpoint, for the time of the block."""
+    tf = import_tensorflow("Reading a TensorFlow checkpoint")
     try:
-        return tf.train.load_checkpoint(str(prefix)), prefix
+        with plain_paths(links) as plain:
+            yield tf.train.load_checkpoint(str(plain / "ckpt"))
     except (tf.errors.OpError, ValueError, IndexError) as error:
         raise ValueError(
-            f"`source` must hold whole files. Received: {prefix}: {error}"
+            "`source` must hold whole files: copy or download it again. "
+            f"Received: {prefix}{what}: {error}"
         ) from error
 
 
-def _reader_of(reader, key, prefix):
+def _reader_of(key, prefix, links):
     def read():
-        tf = import_tensorflow("Reading a TensorFlow checkpoint")
-        try:
+        # Anew: TensorFlow opens the data at the first tensor asked for.
+        what = f", of which {key} is not to be read"
+        with _open_reader(prefix, links, what) as reader:
             return reader.get_tensor(key)
-        except (tf.errors.OpError, ValueError, IndexError) as error:
-            raise ValueError(
-                "`source` must hold whole files: copy or download it again. "
-                f"Received: {prefix}, of which {key} is not to be read: {error}"
-            ) from error
 
     return read

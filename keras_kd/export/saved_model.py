@@ -9,6 +9,7 @@ from keras_kd.export.serving import (
     sample_inputs,
     serving_model,
 )
+from keras_kd.plain_path import plain_paths
 from keras_kd.quiet import import_tensorflow
 
 
@@ -68,9 +69,11 @@ def write_saved_model(student, tokenizer, path, depths=(), pooling=None):
             f"treats text in another way than BERT's: {reason}",
             stacklevel=3,
         )
-    archive.write_out(str(path), verbose=False)
     tf = import_tensorflow("A SavedModel")
-    signatures = tf.saved_model.load(str(path)).signatures
+    with plain_paths({"folder": path.parent}) as plain:
+        place = str(plain / "folder" / path.name)
+        archive.write_out(place, verbose=False)
+        signatures = tf.saved_model.load(place).signatures
     inputs = sample_inputs(student)
     tensors = {name: tf.constant(value) for name, value in inputs.items()}
     for name, model in served.items():

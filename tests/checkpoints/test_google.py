@@ -160,6 +160,22 @@ def test_it_computes_what_google_s_code_does(tmp_path):
     np.testing.assert_allclose(received["logits"][0, 0], logits, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "name", ["layers=[0,2]", "bert*", "back\\slash", "ü %s"]
+)
+def test_a_folder_of_any_name_is_read(tmp_path, name):
+    values = write(tmp_path, CONFIG, variables(CONFIG, head=False))
+    folder = tmp_path / name
+    folder.mkdir()
+    for path in list(tmp_path.glob("bert_*")):
+        path.rename(folder / path.name.replace("model", "[model]"))
+    model = kd.load_checkpoint(folder)
+    np.testing.assert_array_equal(
+        model.named_variables()["pooler/kernel"],
+        values["bert/pooler/dense/kernel"],
+    )
+
+
 def test_without_a_head_it_is_a_backbone_with_its_pooler(tmp_path):
     values = write(tmp_path, CONFIG, variables(CONFIG, head=False))
     model = kd.load_checkpoint(tmp_path, activation="gelu")

@@ -22,6 +22,19 @@ def deep(tmp_path_factory, tokenizer):
 
 
 @pytest.mark.slow
+def test_it_is_written_under_any_name(tmp_path, tokenizer):
+    config = kd.BertConfig(tokenizer.vocabulary_size, 1, 8, 2)
+    student = kd.BertBackbone(config, seed=0)
+    folder = tmp_path / "layers=[0,2] *? ü %s {x}"
+    folder.mkdir()
+    write_saved_model(student, tokenizer, folder / "saved_model")
+    files = sorted(p.name for p in (folder / "saved_model").iterdir())
+    assert {"saved_model.pb", "variables"} <= set(files)
+    assert list((folder / "saved_model" / "variables").iterdir())
+    assert [path.name for path in folder.iterdir()] == ["saved_model"]
+
+
+@pytest.mark.slow
 def test_every_depth_is_a_signature_of_one_artefact(deep):
     teacher, folder = deep
     inputs = {
