@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,6 +11,16 @@ from keras_kd.quiet import silent_stderr
 # Largest distance of a gradient from the CPU's, relative to its length. A
 # GPU that multiplies in TensorFloat-32 comes near it, a wrong kernel does not.
 GRADIENT_TOLERANCE = 1e-3
+# A small encoder's products, (rows, inner, columns): attention, feed-forward
+# there and back, the vocabulary of the masked rows.
+PRODUCTS = (
+    (1024, 256, 256),
+    (1024, 256, 1024),
+    (1024, 1024, 256),
+    (160, 256, 4000),
+)
+TURNS = 5
+GAIN = 1.1  # of the products, below which a step's casts eat it up
 
 
 def small_loss(weights, token_ids, labels):
@@ -181,6 +192,60 @@ def draws_follow_seed(device):
 def processor_has_bfloat16(cpuinfo):
     """Whether the text of /proc/cpuinfo names bfloat16 instructions (x86)."""
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpuinfo.split())
+
+
+def products(dtype):
+    """A function that runs `PRODUCTS` on the CPU, in a graph of TensorFlow."""
+    import tensorflow as tf
+
+    with tf.device("CPU:0"):
+        factors = [
+            (tf.ones((m, k), dtype), tf.ones((k, n), dtype))
+            for m, k, n in PRODUCTS
+        ]
+        run = tf.function(
+            lambda pairs: [tf.matmul(*pair)[0, 0] for pair in pairs],
+            autograph=False,
+        )
+
+    def run_once():
+        with tf.device("CPU:0"):
+            return [number.numpy() for number in run(factors)]
+
+    return run_once
+
+
+def seconds_of(function):
+    """Seconds that a function takes."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+@probe
+def bfloat16_is_faster():
+    """Whether the CPU multiplies faster in bfloat16 than in float32.
+
+    A processor may name the instructions, and its host hide those that make
+    them fast. Each takes its turns; its fastest counts. Under a second.
+
+    Returns:
+        Pair (bool, how many times as fast, float; or why it does not run).
+    """
+
+    def measure():
+        runs = {dtype: products(dtype) for dtype in ("float32", "bfloat16")}
+        times = {dtype: [] for dtype in runs}
+        for _ in range(1 + TURNS):
+            for dtype, run in runs.items():
+                times[dtype].append(seconds_of(run))
+        return {dtype: min(found[1:]) for dtype, found in times.items()}
+
+    # A thread of its own runs at once, also while this one traces a step.
+    with silent_stderr(), ThreadPoolExecutor(1) as thread:
+        fastest = thread.submit(measure).result()
+    ratio = fastest["float32"] / fastest["bfloat16"]
+    return ratio > GAIN, ratio
 
 
 def read_cpuinfo():

@@ -130,6 +130,7 @@ def fresh_probes():
         probes.gradient_matches_cpu,
         probes.draws_follow_seed,
         probes.gpu_has_bfloat16,
+        probes.bfloat16_is_faster,
         runtime.say,
     )
     for function in cached:

@@ -74,3 +74,9 @@ def test_draws_that_cannot_be_repeated_are_found(fresh_probes, spoil_the_gpu):
     spoil_the_gpu(lambda _, draw: ({}, rng.random(16)))
     expected = (False, "one seed gives two random draws")
     assert probes.draws_follow_seed("GPU:0") == expected
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_products_are_those_of_a_step(dtype):
+    inner = [k for _, k, _ in probes.PRODUCTS]
+    assert probes.products(dtype)() == inner  # ones times ones

@@ -107,8 +107,43 @@ def test_bfloat16_of_a_processor_is_read_from_its_flags(
     assert probes.processor_has_bfloat16(cpuinfo) is expected
     monkeypatch.setattr(runtime, "training_device", lambda: "CPU:0")
     monkeypatch.setattr(runtime, "read_cpuinfo", lambda: cpuinfo)
+    monkeypatch.setattr(runtime, "bfloat16_is_faster", lambda: (True, 2.0))
     chosen = "mixed_bfloat16" if expected else "float32"
     assert kd.choose_precision() == chosen
+
+
+@pytest.mark.parametrize(
+    ("float32", "bfloat16", "chosen", "said"),
+    [
+        (0.02, 0.01, "mixed_bfloat16", "run 2.00 times as fast"),
+        (0.0158, 0.0279, "float32", "run 0.57 times as fast"),
+        (0.0105, 0.01, "float32", "run 1.05 times as fast"),
+    ],
+)
+def test_a_processor_s_bfloat16_must_be_faster_when_it_is_tried(
+    monkeypatch, fresh_probes, float32, bfloat16, chosen, said
+):
+    """With stand-in timings, in turns: the first of each is not counted."""
+    turns = [9.0, 8.0, *[2 * float32, 2 * bfloat16] * 4, float32, bfloat16]
+    times = iter(turns)
+    monkeypatch.setattr(probes, "products", lambda dtype: dtype)
+    monkeypatch.setattr(probes, "seconds_of", lambda run: next(times))
+    monkeypatch.setattr(runtime, "read_cpuinfo", lambda: "flags : avx512_bf16")
+    precision, why = runtime.precision_choice("CPU:0")
+    assert precision == chosen
+    assert said in why
+    assert runtime.precision_choice("CPU:0") == (precision, why)  # asked once
+
+
+def test_bfloat16_that_does_not_run_is_not_chosen(monkeypatch, fresh_probes):
+    def fail(dtype):
+        raise NotImplementedError("no kernel for it")
+
+    monkeypatch.setattr(probes, "products", fail)
+    monkeypatch.setattr(runtime, "read_cpuinfo", lambda: "flags : amx_bf16")
+    precision, why = runtime.precision_choice("CPU:0")
+    assert precision == "float32"
+    assert "no kernel for it" in why
 
 
 @pytest.mark.parametrize(
