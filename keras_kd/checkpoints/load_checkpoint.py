@@ -14,6 +14,10 @@ from keras_kd.checkpoints.keras_hub_models import (
     is_preset,
     read_preset,
 )
+from keras_kd.checkpoints.run_folder import (
+    find_keras_file,
+    open_keras_file,
+)
 from keras_kd.checkpoints.sentence_folder import (
     encoder_folder,
     read_sentence_embedding,
@@ -34,10 +38,12 @@ def load_checkpoint(
 
     Reads BERT and DistilBERT in Hugging Face's folders (config.json, and
     safetensors, whole or in shards; `pytorch_model.bin` where PyTorch is
-    installed), Google's (bert_config.json and a TensorFlow checkpoint) and
-    KerasHub's presets and models. The config decides the shape, the
-    activation, the epsilons, dropout and padding; of a folder of
-    `sentence-transformers` a `BertBackbone` has `config.embedding`.
+    installed), Google's (bert_config.json and a TensorFlow checkpoint),
+    KerasHub's presets and models, and our own: the folder of a recipe's run
+    (its student, or else its teacher), an exported one, a .keras file. The
+    config decides the shape, the activation, the epsilons, dropout and
+    padding; of a folder of `sentence-transformers` a `BertBackbone` has
+    `config.embedding`.
 
     Args:
         source: Str or path: a folder, or a model's name on the Hugging Face
@@ -71,17 +77,21 @@ def load_checkpoint(
     if isinstance(source, keras.Model):
         _check_no_class(model_class)
         return from_keras_hub(source, seed, dtype, **changes)
-    folder = find_folder(source, revision)
-    if is_preset(folder):
-        _check_no_class(model_class)
-        return from_keras_hub(read_preset(folder), seed, dtype, **changes)
-    sentence_folder, folder = folder, encoder_folder(folder)
-    is_google = (folder / CONFIG).exists()
-    open_folder = open_google if is_google else open_hugging_face
-    checkpoint = open_folder(folder, model_class)
-    if checkpoint.model_class is BertBackbone:
-        own = {"embedding": read_sentence_embedding(sentence_folder)}
-        changes = own | changes
+    folder = find_keras_file(source)
+    if folder is not None:
+        checkpoint = open_keras_file(folder, model_class)
+    else:
+        folder = find_folder(source, revision)
+        if is_preset(folder):
+            _check_no_class(model_class)
+            return from_keras_hub(read_preset(folder), seed, dtype, **changes)
+        sentence_folder, folder = folder, encoder_folder(folder)
+        is_google = (folder / CONFIG).exists()
+        open_folder = open_google if is_google else open_hugging_face
+        checkpoint = open_folder(folder, model_class)
+        if checkpoint.model_class is BertBackbone:
+            own = {"embedding": read_sentence_embedding(sentence_folder)}
+            changes = own | changes
     _check_unknown(checkpoint, folder)
     config = checkpoint.config.changed(**changes)
 
