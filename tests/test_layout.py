@@ -14,7 +14,7 @@ PACKAGE = ROOT / "keras_kd"
 ARROWS = {
     "data": {"extras", "file_digest", "quiet"},
     "layers": {"runtime"},
-    "models": {"layers"},
+    "models": {"data", "layers", "metrics"},
     "checkpoints": {
         "layers",
         "models",
@@ -24,7 +24,7 @@ ARROWS = {
         "whole_folder",
     },
     "losses": {"runtime"},
-    "distiller": {"layers", "losses", "probes", "runtime"},
+    "distiller": {"layers", "losses", "models", "probes", "runtime"},
     "optimizers": set(),
     "callbacks": {"file_digest"},
     "metrics": set(),

@@ -7,6 +7,7 @@ from keras import ops
 from keras_kd.distiller.fitting import Fitting, check_backend
 from keras_kd.distiller.term_mean import TermMean
 from keras_kd.losses import LabelTerm, VocabularyTerm, vocabulary_pass
+from keras_kd.models.task_training import TaskTraining
 
 if keras.backend.backend() == "tensorflow":
     from keras_kd.distiller.tensorflow_step import TensorFlowStep as BackendStep
@@ -21,7 +22,7 @@ else:
             check_backend(self)
 
 
-class Distiller(Fitting, BackendStep, keras.Model):
+class Distiller(Fitting, TaskTraining, BackendStep, keras.Model):
     """Trains `student` to do as `teacher` does, with stock `fit`.
 
     At each step the teacher runs once, in inference mode, outside of the
@@ -30,7 +31,7 @@ class Distiller(Fitting, BackendStep, keras.Model):
     their rows, so that one that is partly filled counts less. All the terms
     that need the vocabulary share one pass over it. `x`, `y`,
     `sample_weight` are those of `keras_kd.masked_lm_batches`. Metrics given to
-    `compile(weighted_metrics=...)` see `mask_ids` and the student's logits.
+    `compile(metrics=...)` see `mask_ids` and the student's logits.
 
     The teacher is part of the Distiller's variables but is never trained and
     never saved; the object handed in is left as it was. `distiller.save(...)`
@@ -110,6 +111,13 @@ class Distiller(Fitting, BackendStep, keras.Model):
         # Both models are Functional, so nothing is left to build: callbacks
         # that restore or initialise weights run before the first batch.
         self.built = True
+
+    def trained_model(self):
+        return self.student
+
+    def predict(self, x, *args, **kwargs):
+        """The student's `predict`: logits of real rows."""
+        return self.student.predict(x, *args, **kwargs)
 
     def call(self, inputs, training=False):
         return self.call_student(inputs, training=training)

@@ -4,9 +4,10 @@ import keras
 from keras import ops
 from keras_kd.distiller.fitting import Fitting
 from keras_kd.losses.task_labels import row_mean
+from keras_kd.models.task_training import TaskTraining
 
 
-class RDrop(Fitting, keras.Model):
+class RDrop(Fitting, TaskTraining, keras.Model):
     """Trains a task model on its labels, under two draws of dropout at once.
 
     At each step every row goes through the model twice. The loss is the mean
@@ -47,6 +48,13 @@ class RDrop(Fitting, keras.Model):
         if loss == "auto":
             loss = self.student.make_loss()
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def trained_model(self):
+        return self.student
+
+    def predict(self, x, *args, **kwargs):
+        """The model's `predict`: logits of real rows."""
+        return self.student.predict(x, *args, **kwargs)
 
     def call(self, inputs, training=False):
         """The model's outputs; in training, `logits` and `second_logits`."""

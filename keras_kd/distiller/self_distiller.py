@@ -8,11 +8,12 @@ from keras_kd.distiller.distiller import hold_weights
 from keras_kd.distiller.fitting import Fitting
 from keras_kd.layers import run_unless
 from keras_kd.losses import SoftTargetKL
+from keras_kd.models.task_training import TaskTraining
 
 TERMS = ("masked_lm", "subnetwork_masked_lm", "subnetwork_soft_target")
 
 
-class SelfDistiller(Fitting, keras.Model):
+class SelfDistiller(Fitting, TaskTraining, keras.Model):
     """Trains a masked-LM teacher, and within it its sub-networks, with `fit`.
 
     At each step the whole teacher runs, and one of its sub-networks: the one
@@ -96,6 +97,13 @@ class SelfDistiller(Fitting, keras.Model):
     def backbone(self):
         """The whole teacher's, where schedules look for LayerDrop."""
         return self.network.backbone
+
+    def trained_model(self):
+        return self.network
+
+    def predict(self, x, *args, **kwargs):
+        """The teacher's `predict`: logits of real rows."""
+        return self.network.predict(x, *args, **kwargs)
 
     def call(self, inputs, training=False):
         """Outputs of the whole teacher, and `subnetwork_logits`."""

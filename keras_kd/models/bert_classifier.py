@@ -53,6 +53,8 @@ class BertRegressor(DenseTask):
         `score` makes the number.
     """
 
+    regression = True
+
     def __init__(
         self,
         config,

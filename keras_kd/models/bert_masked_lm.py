@@ -55,6 +55,7 @@ class BertMaskedLM(TaskModel):
         self.keep_arguments(config, seed, dtype)
         self.backbone = backbone
         self.head = head
+        self.num_classes = config.vocabulary_size
 
     def connect_observed(self, names):
         backbone = self.backbone.observing(names)

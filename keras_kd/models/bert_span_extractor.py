@@ -29,6 +29,7 @@ class BertSpanExtractor(DenseTask):
     """
 
     pooled = False
+    labels_are_positions = True
     head_name = "span"
 
     def __init__(

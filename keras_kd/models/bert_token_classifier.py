@@ -31,3 +31,4 @@ class BertTokenClassifier(NamedClasses):
     """
 
     pooled = False
+    per_token = True

@@ -10,13 +10,15 @@ from keras_kd.layers.seeds import split_seed
 from keras_kd.models.bert_backbone import (
     BertBackbone,
     EncoderModel,
+    SharingModel,
     name_variables,
     token_inputs,
 )
 from keras_kd.models.presets import BertConfig
+from keras_kd.models.task_training import TaskTraining
 
 
-class TaskModel(EncoderModel):
+class TaskModel(TaskTraining, EncoderModel):
     """A model whose loss and metrics see its logits alone.
 
     Trains with plain `compile` and `fit`; the loss "auto" is that of
@@ -62,6 +64,33 @@ class TaskModel(EncoderModel):
         if loss == "auto":
             loss = self.make_loss()
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Keras's `predict`: logits alone, of real rows alone.
+
+        Returns:
+            Dict of `logits`, an array with a row for each row of `x` that is
+            not padding alone, as filler is.
+        """
+        found = self.logits_alone().predict(x, *args, **kwargs)
+        return {"logits": found["logits"][found["real_rows"]]}
+
+    def logits_alone(self):
+        """This model without its other outputs, and which rows are real."""
+        inputs = {tensor.name: tensor for tensor in self.inputs}
+        real = keras.ops.any(inputs["padding_mask"] != 0, axis=-1)
+        model = SharingModel(
+            inputs,
+            {"logits": self.output["logits"], "real_rows": real},
+            name=f"logits_of_{self.name}",
+        )
+        if self.compiled:
+            model.compile(
+                run_eagerly=self.run_eagerly,
+                jit_compile=self.jit_compile,
+                steps_per_execution=self.steps_per_execution,
+            )
+        return model
 
     def compile_from_config(self, config):
         """Compiles a loaded model as it was when it was saved."""
@@ -209,6 +238,7 @@ class NamedClasses(DenseTask):
             config, len(names), classifier_dropout, seed, dtype, **kwargs
         )
         self.class_names = names
+        self.num_classes = len(names)
 
     def get_config(self):
         return {**super().get_config(), "class_names": self.class_names}

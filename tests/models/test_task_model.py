@@ -94,3 +94,16 @@ def test_the_head_has_dropout_of_its_own(tiny_config, model_class, arguments):
     np.testing.assert_array_equal(
         model(TEXTS)["logits"], model(TEXTS, training=False)["logits"]
     )
+
+
+@pytest.mark.parametrize(("model_class", "arguments"), TASKS)
+def test_predict_gives_logits_alone_one_row_a_text(
+    tiny_config, model_class, arguments
+):
+    model = model_class(tiny_config, seed=0, **arguments)
+    filled = {n: np.pad(v, ((0, 2), (0, 0))) for n, v in TEXTS.items()}
+    found = model.predict(filled, verbose=0)
+    assert list(found) == ["logits"]
+    np.testing.assert_allclose(
+        found["logits"], model(TEXTS)["logits"], rtol=1e-4, atol=1e-5
+    )
