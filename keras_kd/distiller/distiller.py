@@ -320,7 +320,18 @@ def check_pair(teacher, student, loss_terms):
             "regression=True) learns from the teacher's logits, and "
             "`student.fit` from labels. Received: sigmoid=True"
         )
+
+    kinds = "num_classes", "regression", "per_token", "labels_are_positions"
+    for name in kinds if hasattr(student, "regression") else ():
+        expected = getattr(teacher, name, None)
+        received = getattr(student, name)
+        if hasattr(teacher, name) and expected != received:
+            raise ValueError(
+                f"`student` must have the teacher's `{name}`. Expected: "
+                f"{expected}. Received: {received}"
+            )
     for term in loss_terms.values():
+        term.check_models(teacher, student)
         term.build_for(theirs, ours)
 
 

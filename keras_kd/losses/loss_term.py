@@ -12,7 +12,8 @@ class LossTerm(keras.layers.Layer):
 
     A term overrides `compute(batch, teacher, student)`; `row_weights` where
     its mean is not over all real tokens; `build_for` where it cannot compare
-    any two models, or has variables of their sizes; `observed` where it looks
+    any two models, or has variables of their sizes; `check_models` where it
+    reads logits of some task models alone; `observed` where it looks
     inside the encoder layers.
 
     Attributes:
@@ -59,6 +60,14 @@ class LossTerm(keras.layers.Layer):
         Args:
             teacher: The teacher's `BertConfig`.
             student: The student's.
+        """
+
+    def check_models(self, teacher, student):
+        """Refuses models whose logits the term does not understand.
+
+        Args:
+            teacher: Model.
+            student: Model.
         """
 
 

@@ -20,6 +20,33 @@ def row_mean(values, weights):
     return ops.divide_no_nan(ops.sum(values), total)
 
 
+def check_task(name, expected, *models):
+    """Refuses task models that an argument of `task_losses` is not made for.
+
+    Args:
+        name: Str, "regression" or "per_token": the argument, and the models'
+            attribute.
+        expected: Bool, as the argument was given.
+        *models: Models; those that do not say are taken as they are.
+
+    Raises:
+        ValueError: If a model is of another kind, or no task model.
+    """
+    for model in models:
+        if getattr(model, "head", None) is not None:
+            raise ValueError(
+                "`task_losses` are for task models such as `BertClassifier`; "
+                "for a masked LM take `distilbert_losses`. Received: "
+                f"{type(model).__name__}"
+            )
+        right = getattr(model, name, expected)
+        if right != expected:
+            raise ValueError(
+                f"`{name}` must be {right} for a {type(model).__name__}: "
+                f"`task_losses({name}={right})`. Received: {name}={expected}"
+            )
+
+
 @keras.saving.register_keras_serializable(package="keras_kd")
 class LabelTerm(LossTerm):
     """Mean cross-entropy in nats of the student on the hard labels.
@@ -39,6 +66,9 @@ class LabelTerm(LossTerm):
 
     def row_weights(self, batch):
         return ops.cast(batch["sample_weight"], "float32")
+
+    def check_models(self, teacher, student):
+        check_task("regression", self.regression, student)
 
     def compute(self, batch, teacher, student):
         logits = ops.cast(student["logits"], "float32")
@@ -62,6 +92,9 @@ class TeacherLogitsTerm(LossTerm):
     def __init__(self, per_token=False, **kwargs):
         super().__init__(**kwargs)
         self.per_token = per_token
+
+    def check_models(self, teacher, student):
+        check_task("per_token", self.per_token, teacher, student)
 
     def row_weights(self, batch):
         real = ops.cast(batch["x"]["padding_mask"], "float32")
@@ -113,6 +146,10 @@ class TaskSoftTargetTerm(TeacherLogitsTerm):
             initializer=keras.initializers.Constant(temperature),
             trainable=False,
         )
+
+    def check_models(self, teacher, student):
+        super().check_models(teacher, student)
+        check_task("regression", False, teacher, student)
 
     def distance(self, teacher_logits, student_logits):
         temperature = ops.convert_to_tensor(self.temperature)

@@ -213,3 +213,33 @@ def test_classes_in_another_order_are_refused(tiny_config):
     ]
     with pytest.raises(ValueError, match="the teacher's `class_names`"):
         kd.Distiller(*models, **kd.task_losses())
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "expected"),
+    [
+        (kd.BertRegressor, {}, "`task_losses.regression=True.`"),
+        (kd.BertRegressor, {"alpha_label": 0}, "`regression` must be True"),
+        (kd.BertTokenClassifier, {}, "`task_losses.per_token=True.`"),
+        (kd.BertClassifier, {"per_token": True}, "`per_token` must be False"),
+        (kd.BertClassifier, {"regression": True}, "`regression` must be False"),
+        (kd.BertSpanExtractor, {"per_token": True}, "`per_token` must be"),
+        (kd.BertMaskedLM, {}, "`distilbert_losses`"),
+        (kd.BertMaskedLM, {"alpha_label": 0}, "`distilbert_losses`"),
+    ],
+)
+def test_terms_of_another_kind_of_task_are_refused(
+    tiny_config, kind, given, expected
+):
+    named = kind in (kd.BertTokenClassifier, kd.BertClassifier)
+    arguments = {"class_names": ["a", "b"]} if named else {}
+    models = [kind(tiny_config, **arguments) for _ in range(2)]
+    with pytest.raises(ValueError, match=expected):
+        kd.Distiller(*models, **kd.task_losses(**given))
+
+
+def test_a_teacher_of_another_task_is_refused(tiny_config):
+    teacher = kd.BertTokenClassifier(tiny_config, class_names=["a", "b"])
+    student = kd.BertClassifier(tiny_config, class_names=["a", "b"])
+    with pytest.raises(ValueError, match="the teacher's `per_token`"):
+        kd.Distiller(teacher, student, **kd.task_losses(alpha_ce=0))
