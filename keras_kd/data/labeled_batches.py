@@ -50,8 +50,8 @@ def labeled_batches(
     Returns:
         Dataset of the dict of `token_ids`, `segment_ids` and `padding_mask`,
         each (B, T) int32, T such a multiple or `max_length`; labels (B,),
-        int32 ids or float32 numbers; and weights (B,) float32, 0 for texts
-        without a label.
+        int32 ids or float32 numbers; and weights (B,) float32, those of
+        the texts, 0 for texts without a label.
 
     Raises:
         ValueError: If there is no text, a size is too small, or a label is no
@@ -197,7 +197,7 @@ class EncodedTexts:
         if self.has_pairs:
             self.lengths += [len(ids) + 1 for ids in self.second]
         self.weights = np.array(
-            [text.label is not None for text in texts], "float32"
+            [0 if t.label is None else t.weight for t in texts], "float32"
         )
         self.labels = label_ids(texts, class_names)
 

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import math
 import pathlib
 
 from keras_kd.data.dataset_sources import (
@@ -32,6 +33,7 @@ class LabeledText:
         place: Str. Where it stands, for errors: file and line.
         class_names: Tuple of str or None. All classes of where it is from, in
             the order of their ids, where that says so.
+        weight: Float >= 0. How much it counts, where it has a label.
     """
 
     text: str
@@ -41,6 +43,7 @@ class LabeledText:
     class_names: tuple[str, ...] | None = dataclasses.field(
         default=None, repr=False, compare=False
     )
+    weight: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +59,7 @@ class TaskColumns:
         labels: Dict of the file's label to the name of its class, in the order
             of their ids; or None, to take the file's as they are.
         regression: Bool. Whether labels are numbers.
+        weight: Str or None, the column of each row's weight; None: 1 each.
     """
 
     text: str = "text"
@@ -64,6 +68,7 @@ class TaskColumns:
     header: tuple[str, ...] | None = None
     labels: dict | None = None
     regression: bool = False
+    weight: str | None = None
 
 
 def read_labeled_texts(source, columns=None):
@@ -92,10 +97,11 @@ def read_labeled_texts(source, columns=None):
     """
     columns = columns or TaskColumns()
     names, rows = _rows(str(source), columns)
-    places, texts, labels = [], [], []
+    places, texts, labels, weights = [], [], [], []
     for place, row in rows:
         texts.append(_texts_of(row, place, columns))
         labels.append(row.get(columns.label))
+        weights.append(_weight_of(row, place, columns))
         places.append(place)
     if not texts:
         raise ValueError(
@@ -109,8 +115,10 @@ def read_labeled_texts(source, columns=None):
         names = dict.fromkeys(columns.labels.values())
     names = tuple(names) if names and not columns.regression else None
     return [
-        LabeledText(*pair, label, place, names)
-        for pair, label, place in zip(texts, labels, places, strict=True)
+        LabeledText(*pair, label, place, names, weight)
+        for pair, label, place, weight in zip(
+            texts, labels, places, weights, strict=True
+        )
     ]
 
 
@@ -190,7 +198,8 @@ def read_json_rows(path):
 
 def _texts_of(row, place, columns):
     """A row's text, and its second one or None."""
-    wanted = [c for c in (columns.text, columns.pair, columns.label) if c]
+    named = columns.text, columns.pair, columns.label, columns.weight
+    wanted = [column for column in named if column]
     missing = [name for name in wanted if name not in row]
     if missing:
         raise ValueError(
@@ -204,3 +213,18 @@ def _texts_of(row, place, columns):
                 f"column {name!r} must hold text. Received: {text!r} in {place}"
             )
     return texts[0], texts[1] if columns.pair else None
+
+
+def _weight_of(row, place, columns):
+    if columns.weight is None:
+        return 1.0
+    try:
+        weight = float(row[columns.weight])
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not 0 <= weight < math.inf:
+        raise ValueError(
+            f"column {columns.weight!r} must hold a weight, a number of 0 or "
+            f"more. Received: {row[columns.weight]!r} in {place}"
+        )
+    return weight

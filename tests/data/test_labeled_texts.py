@@ -3,6 +3,7 @@ import re
 
 import keras_kd as kd
 import datasets
+import numpy as np
 import pytest
 
 
@@ -197,3 +198,24 @@ def test_an_explicit_list_of_classes_gives_their_order(tmp_path):
     texts = kd.read_labeled_texts(file, columns)
     assert kd.class_names_of(texts) == ["yes", "no"]
     assert kd.label_ids(texts, kd.class_names_of(texts)).tolist() == [1, 0, 1]
+
+
+def test_a_column_of_weights_goes_into_the_batches(tmp_path, tokenizer):
+    file = tmp_path / "rows.csv"
+    file.write_text("text,label,w\na dog,b,0.5\na cat,a,3\n")
+    columns = kd.TaskColumns(weight="w")
+    texts = kd.read_labeled_texts(file, columns)
+    assert [text.weight for text in texts] == [0.5, 3.0]
+    ((_, y, weights),) = kd.labeled_batches(
+        texts, tokenizer, 3, ["a", "b"], shuffle=False
+    )
+    np.testing.assert_array_equal(y, [1, 0, 0])
+    np.testing.assert_array_equal(weights, [0.5, 3, 0])
+
+
+@pytest.mark.parametrize("weight", ["-1", "nan", "inf", "much", ""])
+def test_a_weight_that_is_none_is_refused_by_its_line(tmp_path, weight):
+    file = tmp_path / "rows.csv"
+    file.write_text(f"text,label,w\na dog,b,{weight}\n")
+    with pytest.raises(ValueError, match=r"column 'w' must .* line 2"):
+        kd.read_labeled_texts(file, kd.TaskColumns(weight="w"))
