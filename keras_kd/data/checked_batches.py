@@ -93,7 +93,7 @@ class BatchCheck:
             self.check_positions("`y`", y, counts, real)
         elif self.num_classes is not None:
             refuse(
-                counts & ((y < 0) | (y >= self.num_classes)),
+                counts & ~((y >= 0) & (y < self.num_classes)),
                 y,
                 "`y` must be ids of classes (of a masked LM, of tokens) from 0 "
                 f"to {self.num_classes - 1} wherever `sample_weight` is not 0",

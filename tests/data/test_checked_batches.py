@@ -15,7 +15,8 @@ ONES = np.ones(2, "float32")
 
 
 @pytest.mark.parametrize(
-    ("label", "received"), [(7, "7"), (-1, "-1"), (10**6, "1000000")]
+    ("label", "received"),
+    [(7, "7"), (-1, "-1"), (10**6, "1000000"), (np.nan, "nan")],
 )
 def test_a_label_out_of_range_is_refused_where_it_has_weight(label, received):
     y = np.array([0, label])
