@@ -4,10 +4,10 @@ import functools
 
 import keras
 from keras import ops
-from keras_kd.distiller.fitting import Fitting, check_backend
+from keras_kd.distiller.fitting import Fitting
 from keras_kd.distiller.term_mean import TermMean
 from keras_kd.losses import LabelTerm, VocabularyTerm, vocabulary_pass
-from keras_kd.models.task_training import TaskTraining
+from keras_kd.models.task_training import check_backend
 
 if keras.backend.backend() == "tensorflow":
     from keras_kd.distiller.tensorflow_step import TensorFlowStep as BackendStep
@@ -22,7 +22,7 @@ else:
             check_backend(self)
 
 
-class Distiller(Fitting, TaskTraining, BackendStep, keras.Model):
+class Distiller(Fitting, BackendStep, keras.Model):
     """Trains `student` to do as `teacher` does, with stock `fit`.
 
     At each step the teacher runs once, in inference mode, outside of the

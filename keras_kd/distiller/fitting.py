@@ -1,13 +1,13 @@
 """What all trainers add to Keras's `fit` and `save`."""
 
-import inspect
 import math
 import warnings
 
 import keras
+from keras_kd.models.task_training import TaskTraining, fit_arguments
 
 
-class Fitting:
+class Fitting(TaskTraining):
     """Mixed into `Distiller`, `SelfDistiller` and `RDrop`.
 
     `fit` ends after an epoch whose loss is no number, with a warning that says
@@ -17,27 +17,23 @@ class Fitting:
     `load_weights` and `save_weights` are those of the whole trainer.
     """
 
-    @property
-    def trained_model(self):
-        """The model that is trained and saved."""
-        return self.student
-
     def fit(self, *args, **kwargs):
-        check_backend(self)
-        bound = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs)
-        arguments = bound.arguments
-        arguments.pop("self")
-        callbacks = arguments.get("callbacks") or []
+        given = fit_arguments(self, args, kwargs)
+        callbacks = given.get("callbacks") or []
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             if isinstance(callbacks, keras.callbacks.Callback):
                 callbacks = [callbacks]
             callbacks = [*callbacks, StopAtNonFinite()]
-        arguments["callbacks"] = callbacks
-        return super().fit(**arguments)
+        given["callbacks"] = callbacks
+        return super().fit(**given)
+
+    def export(self, filepath, *args, **kwargs):
+        """Exports the trained model, `keras.Model.export` of it."""
+        return self.trained_model().export(filepath, *args, **kwargs)
 
     def save(self, filepath, overwrite=True, **kwargs):
         """Saves the trained model, `keras.Model.save` of it."""
-        return self.trained_model.save(filepath, overwrite, **kwargs)
+        return self.trained_model().save(filepath, overwrite, **kwargs)
 
 
 class StopAtNonFinite(keras.callbacks.Callback):
@@ -64,22 +60,4 @@ class StopAtNonFinite(keras.callbacks.Callback):
             "(`clipnorm=1.0`); `kd.SkipNonFinite(optimizer)` leaves single bad "
             "updates out.",
             stacklevel=2,
-        )
-
-
-def check_backend(trainer):
-    """Refuses a backend that has no training step here.
-
-    Args:
-        trainer: Keras model whose name is told.
-
-    Raises:
-        RuntimeError: If Keras runs on neither TensorFlow nor JAX.
-    """
-    backend = keras.backend.backend()
-    if backend not in ("tensorflow", "jax"):
-        raise RuntimeError(
-            f"`{type(trainer).__name__}` trains on the TensorFlow and JAX "
-            "backends: set KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax "
-            f"before Python starts. Received: KERAS_BACKEND={backend}"
         )

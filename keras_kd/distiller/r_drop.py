@@ -4,10 +4,9 @@ import keras
 from keras import ops
 from keras_kd.distiller.fitting import Fitting
 from keras_kd.losses.task_labels import row_mean
-from keras_kd.models.task_training import TaskTraining
 
 
-class RDrop(Fitting, TaskTraining, keras.Model):
+class RDrop(Fitting, keras.Model):
     """Trains a task model on its labels, under two draws of dropout at once.
 
     At each step every row goes through the model twice. The loss is the mean

@@ -8,12 +8,11 @@ from keras_kd.distiller.distiller import hold_weights
 from keras_kd.distiller.fitting import Fitting
 from keras_kd.layers import run_unless
 from keras_kd.losses import SoftTargetKL
-from keras_kd.models.task_training import TaskTraining
 
 TERMS = ("masked_lm", "subnetwork_masked_lm", "subnetwork_soft_target")
 
 
-class SelfDistiller(Fitting, TaskTraining, keras.Model):
+class SelfDistiller(Fitting, keras.Model):
     """Trains a masked-LM teacher, and within it its sub-networks, with `fit`.
 
     At each step the whole teacher runs, and one of its sub-networks: the one
@@ -87,11 +86,6 @@ class SelfDistiller(Fitting, TaskTraining, keras.Model):
         self.loss_weights = hold_weights(self, dict.fromkeys(TERMS[1:], weight))
         self.term_metrics = [keras.metrics.Mean(name=name) for name in TERMS]
         self.built = True
-
-    @property
-    def trained_model(self):
-        """The teacher, which is saved."""
-        return self.network
 
     @property
     def backbone(self):

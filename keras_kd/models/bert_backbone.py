@@ -61,6 +61,27 @@ class EncoderModel(keras.Model):
             )
         return {name: inputs[name] for name in names}
 
+    def export(self, filepath, *args, **kwargs):
+        """Keras's `export`, whose outputs must have a name each.
+
+        The hidden states are `hidden_states_0` to `hidden_states_L`.
+        `keras_kd.export_student` writes more: text in, checked, with a card.
+
+        Args:
+            filepath: Str or path.
+            *args: As `keras.Model.export`, and so `**kwargs`.
+            **kwargs: Likewise.
+        """
+        outputs = {}
+        for name, value in self.output.items():
+            many = isinstance(value, (list, tuple))
+            pairs = enumerate(value) if many else ()
+            outputs |= {f"{name}_{index}": part for index, part in pairs}
+            outputs |= {} if many else {name: value}
+        inputs = {tensor.name: tensor for tensor in self.inputs}
+        plain = keras.Model(inputs, outputs, name=self.name)
+        return plain.export(filepath, *args, **kwargs)
+
     def observing(self, names):
         """This model, showing the inside of its encoder layers too.
 

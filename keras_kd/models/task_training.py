@@ -1,5 +1,8 @@
 """TaskTraining: `compile`, `fit` and `evaluate` that count real rows alone."""
 
+import inspect
+
+import keras
 from keras import ops
 from keras_kd.data.checked_batches import BatchCheck, checked_batches
 from keras_kd.metrics import of_real_rows
@@ -51,7 +54,10 @@ class TaskTraining:
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def trained_model(self):
-        """The task model that is trained: of a trainer, its student."""
+        """The model that is trained: of a trainer, its student.
+
+        No property: Keras would save it a second time, under that name.
+        """
         return self
 
     def make_check(self, class_weight=None):
@@ -65,42 +71,32 @@ class TaskTraining:
             class_weight,
         )
 
-    def fit(
-        self,
-        x=None,
-        y=None,
-        *args,
-        validation_data=None,
-        class_weight=None,
-        sample_weight=None,
-        **kwargs,
-    ):
+    def fit(self, *args, **kwargs):
         """Keras's `fit`; each batch is checked before a step sees it.
 
         `class_weight`, of class ids, multiplies the weights there are.
 
         Raises:
             ValueError: If a label, a position or a weight is out of its range.
+            RuntimeError: If Keras runs on neither TensorFlow nor JAX.
         """
-        check = self.make_check(class_weight)
+        check_backend(self)
+        given = fit_arguments(self, args, kwargs)
+        check = self.make_check(given.pop("class_weight", None))
         of_validation = self.make_check()
-        x, y, sample_weight = checked_batches(x, y, sample_weight, check)
-        if isinstance(validation_data, tuple):
-            parts = (*validation_data, None, None)[:3]
-            validation_data = checked_batches(*parts, of_validation)
-        elif validation_data is not None:
-            validation_data, _, _ = checked_batches(
-                validation_data, None, None, of_validation
+        names = ("x", "y", "sample_weight")
+        found = checked_batches(*map(given.get, names), check)
+        given |= dict(zip(names, found, strict=True))
+        held_out = given.get("validation_data")
+        if isinstance(held_out, tuple):
+            parts = (*held_out, None, None)[:3]
+            given["validation_data"] = checked_batches(*parts, of_validation)
+        elif held_out is not None:
+            given["validation_data"], _, _ = checked_batches(
+                held_out, None, None, of_validation
             )
         with raising_of(check, of_validation):
-            return super().fit(
-                x,
-                y,
-                *args,
-                validation_data=validation_data,
-                sample_weight=sample_weight,
-                **kwargs,
-            )
+            return super().fit(**given)
 
     def evaluate(
         self,
@@ -121,6 +117,30 @@ class TaskTraining:
             return super().evaluate(
                 x, y, *args, sample_weight=sample_weight, **kwargs
             )
+
+
+def fit_arguments(model, args, kwargs):
+    """What Keras's `fit` is given, a dict by its arguments' names."""
+    bound = inspect.signature(keras.Model.fit).bind(model, *args, **kwargs)
+    return {n: v for n, v in bound.arguments.items() if n != "self"}
+
+
+def check_backend(model):
+    """Refuses to train where there is no training of ours.
+
+    Args:
+        model: Keras model whose kind is told.
+
+    Raises:
+        RuntimeError: If Keras runs on neither TensorFlow nor JAX.
+    """
+    backend = keras.backend.backend()
+    if backend not in ("tensorflow", "jax"):
+        raise RuntimeError(
+            f"`{type(model).__name__}` trains on the TensorFlow and JAX "
+            "backends: set KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax "
+            f"before Python starts. Received: KERAS_BACKEND={backend}"
+        )
 
 
 class raising_of:  # noqa: N801

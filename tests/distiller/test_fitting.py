@@ -4,7 +4,6 @@ import keras_kd as kd
 import keras
 import numpy as np
 import pytest
-from keras_kd.distiller import fitting
 
 JIT = keras.backend.backend() == "jax"
 
@@ -47,7 +46,7 @@ class Ruin(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == self.epoch:
-            kernel = self.model.trained_model.head.dense.kernel
+            kernel = self.model.trained_model().head.dense.kernel
             kernel.assign(kernel * np.nan)
 
 
@@ -84,7 +83,7 @@ def test_a_diverged_model_is_logged_as_such_and_training_stops(
     assert len(own) == (2 if kind == "RDrop" else 3)
     assert np.isnan([history[name][1] for name in own]).all()
     trainer.load_weights(tmp_path / "best.weights.h5")
-    for weight in trainer.trained_model.get_weights():
+    for weight in trainer.trained_model().get_weights():
         assert np.isfinite(weight).all()
 
 
@@ -138,7 +137,7 @@ def test_a_model_checkpoint_keeps_the_trained_model(
         callbacks=[keras.callbacks.ModelCheckpoint(path)],
     )
     again = keras.saving.load_model(path)
-    trained = trainer.trained_model
+    trained = trainer.trained_model()
     assert type(again) is kd.BertMaskedLM
     assert again.config == trained.config
     pairs = zip(again.get_weights(), trained.get_weights(), strict=True)
@@ -149,16 +148,20 @@ def test_a_model_checkpoint_keeps_the_trained_model(
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_another_backend_is_refused_before_anything_is_trained(
-    make_trainer, monkeypatch, kind
-):
-    trainer = make_trainer(kind)
-    monkeypatch.setattr(fitting.keras.backend, "backend", lambda: "torch")
-    with pytest.raises(RuntimeError) as error:
-        trainer.fit(*masked_lm_batch()[:2], verbose=0)
-    assert str(error.value) == (
-        f"`{kind}` trains on the TensorFlow and JAX backends: set "
-        "KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax before Python starts. "
-        "Received: KERAS_BACKEND=torch"
-    )
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_an_export_is_of_the_trained_model(make_trainer, tmp_path):
+    import tensorflow as tf
+
+    trainer = make_trainer("Distiller")
+    trainer.export(tmp_path / "exported", verbose=False)
+    x, _, _ = masked_lm_batch()
+    x = {name: np.asarray(values, "int32") for name, values in x.items()}
+    exported = tf.saved_model.load(tmp_path / "exported")
+    served = exported.serve(x)
+    expected = trainer.student(x, training=False)
+    np.testing.assert_allclose(served["logits"], expected["logits"], atol=1e-6)
+    for index, states in enumerate(expected["hidden_states"]):
+        np.testing.assert_allclose(
+            served[f"hidden_states_{index}"], states, atol=1e-6
+        )

@@ -1,4 +1,5 @@
 import keras_kd as kd
+import keras
 import numpy as np
 import pytest
 
@@ -98,3 +99,24 @@ def test_weights_of_classes_go_with_those_of_rows(tiny_config):
     nats = np.log1p(np.exp([2.0, -2.0]))
     expected = (4 * nats[0] + 0.5 * nats[1]) / 4.5
     np.testing.assert_allclose(found.history["loss"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["model", "Distiller", "RDrop"])
+def test_another_backend_is_refused_before_anything_is_trained(
+    tiny_config, monkeypatch, kind
+):
+    model = kd.BertMaskedLM(tiny_config, seed=0)
+    if kind == "Distiller":
+        model = kd.Distiller(model, model, **kd.distilbert_losses())
+    elif kind == "RDrop":
+        model = kd.RDrop(model)
+    model.compile("adamw")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(RuntimeError) as error:
+        model.fit({}, np.zeros(1))
+    name = "BertMaskedLM" if kind == "model" else kind
+    assert str(error.value) == (
+        f"`{name}` trains on the TensorFlow and JAX backends: set "
+        "KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax before Python starts. "
+        "Received: KERAS_BACKEND=torch"
+    )

@@ -84,21 +84,35 @@ def test_the_learning_rate_is_the_inner_ones():
     assert float(optimizer.inner_optimizer.learning_rate) == 0.5
 
 
+class NoneAtEight(kd.LossTerm):
+    """A term that is no number where a batch begins with token 8."""
+
+    def row_weights(self, batch):
+        return batch["sample_weight"]
+
+    def compute(self, batch, teacher, student):
+        value = keras.ops.mean(student["hidden_states"][-1])
+        bad = batch["x"]["token_ids"][0, 0] == 8
+        return value * keras.ops.where(bad, np.nan, 1.0)
+
+
 def diverging(tiny_config, optimizer):
-    """A distiller, and its batches: the second one's weights are none."""
+    """A distiller, and its batches: the second one's loss is none."""
     teacher, student = (kd.BertMaskedLM(tiny_config, seed=s) for s in (0, 1))
-    distiller = kd.Distiller(teacher, student, **kd.distilbert_losses())
+    recipe = kd.distilbert_losses()
+    terms = {**recipe["loss_terms"], "own": NoneAtEight()}
+    weights = {**recipe["loss_weights"], "own": 1.0}
+    distiller = kd.Distiller(teacher, student, terms, weights)
     distiller.compile(optimizer, jit_compile=JIT, run_eagerly=not JIT)
     ids = np.full((6, 8), 7)
+    ids[2:4] = 8
     x = {
         "token_ids": ids,
         "segment_ids": np.zeros_like(ids),
         "padding_mask": np.ones_like(ids),
         "mask_positions": np.ones((6, 2), int),
     }
-    weights = np.ones((6, 2), "float32")
-    weights[2:4] = np.nan
-    return distiller, (x, np.full((6, 2), 7), weights)
+    return distiller, (x, np.full((6, 2), 7), np.ones((6, 2), "float32"))
 
 
 @pytest.mark.filterwarnings("ignore:Epoch 1 ended with")
