@@ -9,14 +9,14 @@ from keras_kd.checkpoints.assign import assign
 from keras_kd.checkpoints.google import CONFIG, open_google
 from keras_kd.checkpoints.hub import find_folder
 from keras_kd.checkpoints.hugging_face import open_hugging_face
+from keras_kd.checkpoints.keras_files import (
+    find_keras_file,
+    open_keras_file,
+)
 from keras_kd.checkpoints.keras_hub_models import (
     from_keras_hub,
     is_preset,
     read_preset,
-)
-from keras_kd.checkpoints.run_folder import (
-    find_keras_file,
-    open_keras_file,
 )
 from keras_kd.checkpoints.sentence_folder import (
     encoder_folder,

@@ -20,7 +20,8 @@ def uneven(batches):
     for row in range(8):
         x["padding_mask"][row, 12 - row :] = 0
         weights[row] *= row % 3 > 0
-    x["padding_mask"][7], weights[7] = 0, 0
+    x["padding_mask"][7] = 0
+    weights *= np.take_along_axis(x["padding_mask"], x["mask_positions"], 1)
     return x, np.array(y), weights
 
 

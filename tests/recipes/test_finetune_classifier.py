@@ -100,6 +100,9 @@ def check_served(run, file):
     assert "| TF-IDF and a linear model |" in card
 
 
+PUBLIC = {"train": None, "validation": None}
+
+
 def test_nothing_trains_on_bad_data(config, tmp_path):
     bad = tmp_path / "bad.tsv"
     bad.write_text("text\tlabel\nfine\tnice\n'\ta\tb'\tbad\n", "utf-8")
@@ -110,14 +113,14 @@ def test_nothing_trains_on_bad_data(config, tmp_path):
         ({"hold_out": 0.0}, "`--hold-out` must leave texts"),
         ({"train_rows": 10_000}, "`--train-rows` must be from 1 to 200"),
         ({"unlabeled": str(bad)}, "tab parts columns"),
-        (
-            {"task": "IMDB", "train": None, "validation": None},
-            "`task` must be one of",
-        ),
+        ({**PUBLIC, "task": "IMDB"}, "`task` must be one of"),
         ({"encoder": str(tmp_path / "none")}, "`--encoder`:"),
         ({"teacher": str(tmp_path)}, "`--teacher` must be a run folder"),
         ({"teacher": "run", "r_drop": 1.0}, "`--r-drop` must be 0 with a"),
-        ({"classes": ("good", "bad"), "task": "SST-2"}, "`--classes` are"),
+        (
+            {**PUBLIC, "classes": ("good", "bad"), "task": "SST-2"},
+            "`--classes` are",
+        ),
         ({"classes": ("a", "b"), "regression": True}, "be left out with"),
         ({"classes": ("x", "y")}, r"one of \['x', 'y'\]. Received: "),
         ({"r_drop": -1.0}, "`--r-drop`: `weight` must be 0 or more"),
