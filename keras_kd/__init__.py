@@ -68,6 +68,7 @@ from keras_kd.checkpoints import (
     push_to_hub,
     save_checkpoint,
     to_keras_hub,
+    to_keras_hub_tokenizer,
 )
 from keras_kd.losses import (
     AttentionTerm,
@@ -217,6 +218,7 @@ __all__ = [
     "push_to_hub",
     "save_checkpoint",
     "to_keras_hub",
+    "to_keras_hub_tokenizer",
     "AttentionTerm",
     "HiddenStateCosine",
     "HiddenStateMSE",

@@ -2,6 +2,7 @@
 
 from keras_kd.checkpoints.hub import push_to_hub
 from keras_kd.checkpoints.keras_hub_models import to_keras_hub
+from keras_kd.checkpoints.keras_hub_tokenizer import to_keras_hub_tokenizer
 from keras_kd.checkpoints.load_checkpoint import (
     load_checkpoint,
     load_tokenizer,
@@ -14,4 +15,5 @@ __all__ = [
     "push_to_hub",
     "save_checkpoint",
     "to_keras_hub",
+    "to_keras_hub_tokenizer",
 ]

@@ -17,7 +17,13 @@ DESCRIPTION = (
     "modules.json",
     "*sentence_*.json",
     "*_*/*config.json",
+    # Of KerasHub:
+    "task.json",
+    "preprocessor.json",
+    "metadata.json",
+    "assets/tokenizer/*",
 )
+KERAS_HUB = ("model.weights.h5", "task.weights.h5")
 SAFETENSORS = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -73,9 +79,11 @@ def find_folder(source, revision=None, weights=True):
             f"`source` must be a folder that exists. Received: {source}"
         )
     try:
-        patterns = [*DESCRIPTION, *(SAFETENSORS if weights else ())]
+        wanted = SAFETENSORS + KERAS_HUB if weights else ()
+        patterns = [*DESCRIPTION, *wanted]
         found = _download(name, revision, patterns)
-        if weights and not any(found.glob("*.safetensors")):
+        files = ("*.safetensors", "model.weights.h5")
+        if weights and not any(any(found.glob(name)) for name in files):
             found = _download(name, revision, [*DESCRIPTION, *PICKLED])
     except HUB_ERRORS as error:
         raise OSError(

@@ -1,65 +1,62 @@
 """KerasHub's BERT and DistilBERT, here and back again."""
 
-import json
+import math
 
 import keras
-from keras_kd.models import BertBackbone, BertConfig, BertMaskedLM
+from keras_kd.checkpoints.checkpoint import Checkpoint, Tensor
+from keras_kd.models import (
+    BertBackbone,
+    BertClassifier,
+    BertConfig,
+    BertMaskedLM,
+    BertRegressor,
+)
 
-FILE = "config.json"  # of a preset; "task.json" beside it has the head
+LEAVES = {"kernel", "bias", "gamma", "beta", "embeddings"}
 HEAD_EPSILON = 1e-5  # fixed in KerasHub, as is the GELU of each
 
 
-def is_preset(folder):
-    """Whether a folder is a preset of KerasHub's."""
-    try:
-        config = json.loads((folder / FILE).read_text("utf-8"))
-    except (OSError, ValueError):  # then it is another kind of folder
-        return False
-    return "keras_hub" in str(config.get("module", ""))
-
-
-def read_preset(folder):
-    """The KerasHub model of a preset: with its head where it has one."""
-    import keras_hub
-
-    kind = keras_hub.models.Backbone
-    if (folder / "task.json").exists():
-        kind = keras_hub.models.MaskedLM
-    try:
-        return kind.from_preset(str(folder))
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(
-            "`source` must hold a whole preset of KerasHub's BERT or "
-            f"DistilBERT. Received: {folder}: {error}"
-        ) from error
-
-
-def from_keras_hub(model, seed=None, dtype=None, **changes):
-    """A KerasHub model as one of ours, with the same outputs.
+def open_keras_hub(model, model_class=None):
+    """A KerasHub model, to be one of ours with the same outputs.
 
     Args:
         model: `keras_hub.models` `BertBackbone`, `BertMaskedLM`,
-            `DistilBertBackbone` or `DistilBertMaskedLM`.
-        seed: As of `load_checkpoint`.
-        dtype: As of `load_checkpoint`.
-        **changes: As of `load_checkpoint`.
+            `BertTextClassifier`, or the same of DistilBERT.
+        model_class: Class of model to read it as: None for the one that it
+            is, or `BertBackbone`, or `BertMaskedLM`.
 
     Returns:
-        `BertBackbone` or `BertMaskedLM`.
+        `Checkpoint`.
 
     Raises:
-        ValueError: If it is another model.
+        ValueError: If it is another model, or one whose weights are not as
+            they were trained (quantised, or with LoRA).
     """
     backbone = getattr(model, "backbone", model)
     head = getattr(model, "masked_lm_head", None)
+    scores = getattr(model, "output_dense", None)
     kind = type(backbone).__name__
     of_hub = type(backbone).__module__.startswith("keras_hub")
     known = of_hub and kind in ("BertBackbone", "DistilBertBackbone")
-    if not known or (head is None and backbone is not model):
+    headless = head is None and scores is None
+    if not known or (headless and backbone is not model):
         raise ValueError(
-            "`source` must be KerasHub's BertBackbone, BertMaskedLM, "
-            "DistilBertBackbone or DistilBertMaskedLM. "
+            "`source` must be KerasHub's BertBackbone, BertMaskedLM or "
+            "BertTextClassifier, or the same of DistilBERT. "
             f"Received: {type(model).__module__}.{type(model).__name__}"
+        )
+    held, arguments = BertBackbone, {}
+    if head is not None:
+        held = BertMaskedLM
+    elif scores is not None:
+        held, arguments = _classifier(model)
+    model_class = model_class or held
+    if model_class not in (held, BertBackbone, BertMaskedLM):
+        raise ValueError(
+            f"`model_class` must be {held.__name__}, which the KerasHub model "
+            "is, BertMaskedLM, or BertBackbone, its encoder, for "
+            f"`{model_class.__name__}.from_encoder`. "
+            f"Received: {model_class.__name__}"
         )
     is_bert = kind == "BertBackbone"
     fields = {
@@ -72,20 +69,62 @@ def from_keras_hub(model, seed=None, dtype=None, **changes):
         "num_segments": backbone.num_segments if is_bert else 0,
         "dropout": backbone.dropout,
         "activation": "gelu_tanh" if is_bert else "gelu",
-        "pooler": is_bert and head is None,
+        "pooler": is_bert and model_class is BertBackbone,
     }
-    if head is not None:
+    if model_class is BertMaskedLM:
+        epsilon = HEAD_EPSILON if head is None else head.layer_norm_epsilon
         fields["head_activation"] = "gelu"
-        fields["head_layer_norm_epsilon"] = head.layer_norm_epsilon
-    BertConfig.check_fields(changes)
-    config = BertConfig(**{**fields, **changes})
-    model_class = BertBackbone if head is None else BertMaskedLM
-    ours = model_class(config, seed=seed, dtype=dtype)
+        fields["head_layer_norm_epsilon"] = epsilon
+    if scores is not None and not is_bert and model_class is held:
+        fields["pooler_activation"] = "relu"
     theirs = their_variables(backbone, head)
-    for name, variable in ours.named_variables().items():
-        values = keras.ops.convert_to_numpy(theirs[name])
-        variable.assign(values.reshape(variable.shape))
-    return ours
+    if model_class is held and scores is not None:
+        theirs |= _head_variables(model, is_bert)
+    return Checkpoint(
+        config=BertConfig(**fields),
+        model_class=model_class,
+        arguments=arguments if model_class is held else {},
+        tensors={
+            name: _as_tensor(name, variable)
+            for name, variable in theirs.items()
+        },
+    )
+
+
+def _classifier(model):
+    """Our class of a KerasHub classifier, and its arguments."""
+    activation = keras.activations.serialize(model.activation)
+    expected = ("linear", "softmax")
+    if model.num_classes == 1:
+        expected = ("linear", "sigmoid")
+    if activation not in expected:
+        raise ValueError(
+            f"`activation` of KerasHub's {type(model).__name__} with "
+            f"{model.num_classes} classes must be one of {expected}; "
+            "model_class=kd.BertBackbone reads the encoder alone. "
+            f"Received: {activation}"
+        )
+    arguments = {"classifier_dropout": model.dropout}
+    if model.num_classes == 1:
+        return BertRegressor, arguments | {"sigmoid": activation == "sigmoid"}
+    names = [f"LABEL_{index}" for index in range(model.num_classes)]
+    return BertClassifier, arguments | {"class_names": names}
+
+
+def _as_tensor(name, variable):
+    """A variable of KerasHub's, in the shape that ours has."""
+    shape = tuple(variable.shape)
+    if len(shape) == 3:  # a kernel by heads
+        out = "attention_output" in name
+        flat = math.prod(shape[:2]), math.prod(shape[1:])
+        shape = (flat[0], shape[2]) if out else (shape[0], flat[1])
+    elif name.endswith("/bias"):
+        shape = (math.prod(shape),)
+
+    def read():
+        return keras.ops.convert_to_numpy(variable).reshape(shape)
+
+    return Tensor(variable.path, shape, read)
 
 
 def to_keras_hub(model):
@@ -192,10 +231,7 @@ def their_variables(backbone, head=None):
     found = {}
 
     def take(name, layer):
-        for variable in layer.weights:
-            leaf = variable.path.rsplit("/", 1)[1]
-            leaf = {"position_embeddings": "embeddings"}.get(leaf, leaf)
-            found[f"{name}/{leaf}"] = variable
+        found.update(_weights_of(layer, name))
 
     take("embeddings/token", backbone.token_embedding)
     if hasattr(backbone, "segment_embedding"):
@@ -222,4 +258,28 @@ def their_variables(backbone, head=None):
         take("masked_lm_head/dense", head._intermediate_dense)
         take("masked_lm_head/norm", head._intermediate_layer_norm)
         found["masked_lm_head/bias"] = head._bias
+    return found
+
+
+def _head_variables(model, is_bert):
+    """Variables of a classifier's head, under our names."""
+    found = _weights_of(model.output_dense, "classifier")
+    if not is_bert:
+        found |= _weights_of(model.pooled_dense, "pooler")
+    return found
+
+
+def _weights_of(layer, name):
+    """A layer's variables, under our name of the layer."""
+    found = {}
+    for variable in layer.weights:
+        leaf = variable.path.rsplit("/", 1)[1]
+        leaf = {"position_embeddings": "embeddings"}.get(leaf, leaf)
+        if leaf not in LEAVES:
+            raise ValueError(
+                "`source` must be a KerasHub model with its weights as they "
+                "were trained: neither quantised, nor with LoRA. Received: "
+                f"{variable.path}"
+            )
+        found[f"{name}/{leaf}"] = variable
     return found

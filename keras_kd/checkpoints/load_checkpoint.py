@@ -9,15 +9,10 @@ from keras_kd.checkpoints.assign import assign
 from keras_kd.checkpoints.google import CONFIG, open_google
 from keras_kd.checkpoints.hub import find_folder
 from keras_kd.checkpoints.hugging_face import open_hugging_face
-from keras_kd.checkpoints.keras_files import (
-    find_keras_file,
-    open_keras_file,
-)
-from keras_kd.checkpoints.keras_hub_models import (
-    from_keras_hub,
-    is_preset,
-    read_preset,
-)
+from keras_kd.checkpoints.keras_files import find_keras_file, open_keras_file
+from keras_kd.checkpoints.keras_hub_models import open_keras_hub
+from keras_kd.checkpoints.keras_hub_preset import is_preset, read_preset
+from keras_kd.checkpoints.keras_hub_tokenizer import from_keras_hub_tokenizer
 from keras_kd.checkpoints.sentence_folder import (
     encoder_folder,
     read_sentence_embedding,
@@ -49,8 +44,7 @@ def load_checkpoint(
         source: Str or path: a folder, or a model's name on the Hugging Face
             hub, such as "google-bert/bert-base-uncased"; or a KerasHub model.
         model_class: `BertBackbone`, `BertMaskedLM`, `BertClassifier` or
-            another task model; default: what the checkpoint says it is. Not
-            for KerasHub's, whose models say what they are.
+            another task model; default: what the checkpoint says it is.
         revision: Str or None. Branch, tag or commit on the hub.
         seed: Int or None. Of dropout, and of weights that the checkpoint does
             not have.
@@ -75,16 +69,14 @@ def load_checkpoint(
             asked for, heads.
     """
     if isinstance(source, keras.Model):
-        _check_no_class(model_class)
-        return from_keras_hub(source, seed, dtype, **changes)
-    folder = find_keras_file(source)
-    if folder is not None:
+        folder = f"KerasHub's {type(source).__name__}"
+        checkpoint = open_keras_hub(source, model_class)
+    elif (folder := find_keras_file(source)) is not None:
         checkpoint = open_keras_file(folder, model_class)
+    elif is_preset(folder := find_folder(source, revision)):
+        hub = read_preset(folder, encoder_only=model_class is BertBackbone)
+        checkpoint = open_keras_hub(hub, model_class)
     else:
-        folder = find_folder(source, revision)
-        if is_preset(folder):
-            _check_no_class(model_class)
-            return from_keras_hub(read_preset(folder), seed, dtype, **changes)
         sentence_folder, folder = folder, encoder_folder(folder)
         is_google = (folder / CONFIG).exists()
         open_folder = open_google if is_google else open_hugging_face
@@ -117,7 +109,7 @@ def load_tokenizer(source, revision=None):
     """The tokenizer of a checkpoint.
 
     Args:
-        source: As of `load_checkpoint`.
+        source: As of `load_checkpoint`; or a KerasHub tokenizer.
         revision: As of `load_checkpoint`.
 
     Returns:
@@ -128,16 +120,10 @@ def load_tokenizer(source, revision=None):
         OSError: If the hub does not give it.
         ValueError: If it is no WordPiece tokenizer.
     """
+    if isinstance(source, keras.layers.Layer):
+        return from_keras_hub_tokenizer(source)
     folder = find_folder(source, revision, weights=False)
     return WordPieceTokenizer.load(encoder_folder(folder))
-
-
-def _check_no_class(model_class):
-    if model_class is not None:
-        raise ValueError(
-            "`model_class` must be None for KerasHub's models: load one with "
-            f"the head that is wanted. Received: {model_class.__name__}"
-        )
 
 
 def _check_unknown(checkpoint, folder):

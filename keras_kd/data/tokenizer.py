@@ -114,7 +114,8 @@ class WordPieceTokenizer:
         """Reads a `vocab.txt`, a `tokenizer.json`, or a folder with either.
 
         A `tokenizer_config.json` beside it says how text is normalised, which
-        tokens are special and which were added, as for `transformers`.
+        tokens are special and which were added, as for `transformers`. Of a
+        KerasHub preset the vocabulary in its assets is read, and its case.
 
         Args:
             path: Str or path.

@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import tokenizers
+from keras_kd.data.preset_tokenizer import find_preset_tokenizer
 from tokenizers import (
     decoders,
     models,
@@ -26,7 +27,8 @@ def read_tokenizer(path, lowercase=None):
     """A tokenizer of a file, with what the files beside it say.
 
     Args:
-        path: Str or path of a `vocab.txt`, a `tokenizer.json`, or a folder.
+        path: Str or path of a `vocab.txt`, a `tokenizer.json`, or a folder,
+            also of a KerasHub preset.
         lowercase: Bool or None, for what the files say.
 
     Returns:
@@ -36,8 +38,13 @@ def read_tokenizer(path, lowercase=None):
     Raises:
         As `WordPieceTokenizer.load`.
     """
-    path = _tokenizer_file(pathlib.Path(path))
-    settings = _read_settings(path.parent)
+    path = pathlib.Path(path)
+    preset = find_preset_tokenizer(path)
+    if preset is not None:
+        path, settings = preset
+    else:
+        path = _tokenizer_file(path)
+        settings = _read_settings(path.parent)
     special_tokens = [
         _content(settings.get(f"{role}_token")) or token
         for role, token in zip(ROLES, SPECIAL_TOKENS, strict=True)

@@ -29,6 +29,21 @@ def test_a_name_is_found_in_the_cache_offline(cache):
     assert kd.load_checkpoint("someone/tiny").config.hidden_dim == 8
 
 
+def test_the_files_of_their_presets_are_asked_for(tmp_path, monkeypatch):
+    asked = []
+
+    def download(name, revision, allow_patterns):
+        asked.append(allow_patterns)
+        (tmp_path / "model.weights.h5").touch()
+        return tmp_path
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert find_folder("keras/a_preset") == tmp_path
+    assert len(asked) == 1  # what is there is no reason to ask for pickles
+    files = {"task.json", "model.weights.h5", "task.weights.h5"}
+    assert {*files, "tokenizer.json", "assets/tokenizer/*"} <= set(asked[0])
+
+
 def test_a_revision_is_looked_for(cache):
     folder = cache / "snapshots" / COMMIT
     assert find_folder("someone/tiny", revision=COMMIT) == folder

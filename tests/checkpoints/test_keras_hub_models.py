@@ -109,9 +109,20 @@ def test_what_they_cannot_say_is_refused():
 
 
 def test_other_models_of_theirs_are_refused():
-    classifier = keras_hub.models.BertTextClassifier(bert(), num_classes=2)
-    with pytest.raises(ValueError, match="`source` must be.*TextClassifier"):
-        kd.load_checkpoint(classifier)
+    other = keras_hub.models.RobertaBackbone(**SHAPE)
+    with pytest.raises(ValueError, match="`source` must be.*RobertaBackbone"):
+        kd.load_checkpoint(other)
+
+
+def test_weights_that_are_not_as_trained_are_refused():
+    lora = bert()
+    lora.enable_lora(2)
+    with pytest.raises(ValueError, match="nor with LoRA. Received: .*lora"):
+        kd.load_checkpoint(lora)
+    quantized = bert()
+    quantized.token_embedding.quantize("int8")
+    with pytest.raises(ValueError, match="neither quantised.*_scale"):
+        kd.load_checkpoint(quantized)
 
 
 def test_a_model_of_ours_is_no_checkpoint():
@@ -120,9 +131,12 @@ def test_a_model_of_ours_is_no_checkpoint():
         kd.load_checkpoint(model)
 
 
-def test_a_class_is_not_chosen_for_them():
-    with pytest.raises(ValueError, match="`model_class` must be None"):
-        kd.load_checkpoint(bert(), kd.BertMaskedLM)
+def test_a_head_that_they_lack_is_random_and_told():
+    with pytest.warns(UserWarning, match="masked_lm_head/bias.*stay random"):
+        ours = kd.load_checkpoint(bert(), kd.BertMaskedLM)
+    assert type(ours) is kd.BertMaskedLM
+    with pytest.raises(ValueError, match="`model_class` must be.*from_encoder"):
+        kd.load_checkpoint(bert(), kd.BertClassifier)
 
 
 def test_a_damaged_preset_is_named(tmp_path):

@@ -9,6 +9,7 @@ import sys
 import types
 
 import keras_kd as kd
+import benchmark_latency
 import benchmark_layer_drop
 import benchmark_subnetworks
 import distill_masked_lm
@@ -16,11 +17,13 @@ import evaluate_student
 import export_student
 import keras
 import numpy as np
+import prepare_corpus
 import pytest
 import quickstart
 import shrink_encoder
 import train_teacher
 
+import finetuning
 from text_batches import make_batches, read_corpora, write_stores
 
 RECIPES = pathlib.Path(quickstart.__file__).parent
@@ -473,3 +476,40 @@ def test_files_without_text_are_passed_over_and_told(
     stores = write_stores(config, tmp_path, tokenizer, documents, documents)
     assert stores["train"].tokens == stores["held_out"].tokens > 0
     assert "1 files without text were passed" in capsys.readouterr().out
+
+
+def test_recipes_take_their_presets(tmp_path):
+    import keras_hub  # slow to import
+
+    words = "[PAD] [UNK] [CLS] [SEP] [MASK] Ein Satz .".split()
+    hub = keras_hub.models
+    backbone = hub.BertBackbone(
+        vocabulary_size=len(words),
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=8,
+        intermediate_dim=12,
+        max_sequence_length=32,
+    )
+    folder = tmp_path / "preset"
+    hub.BertMaskedLM(backbone).save_to_preset(str(folder))
+    hub.BertTokenizer(words, lowercase=False).save_to_preset(str(folder))
+    place = str(folder)
+
+    start = train_teacher.Config(from_checkpoint=place, block_length=16)
+    shrunk = shrink_encoder.Config(encoder=place, block_length=16)
+    for model, tokenizer in (
+        finetuning.load_encoder(place),
+        train_teacher.load_start(start),
+        shrink_encoder.load_encoder(shrunk)[:2],
+    ):
+        assert model.config.num_layers == 2
+        assert tokenizer.encode_batch(["Ein Satz."])[0].tolist() == [5, 6, 7]
+    corpus = prepare_corpus.Config(to=str(tmp_path), tokenizer=place)
+    tokenizer = prepare_corpus.make_tokenizer(corpus, tmp_path / "to", None)
+    assert tokenizer.vocabulary == words
+    encoder = benchmark_latency.load_encoder(place, seed=0)
+    np.testing.assert_array_equal(
+        encoder.named_variables()["embeddings/token/embeddings"],
+        backbone.token_embedding.embeddings,
+    )
