@@ -72,6 +72,7 @@ TOP_LEVEL = {
     "recipes",
     "tests",
     "saved_models",
+    "findings",
 }
 
 
