@@ -93,6 +93,7 @@ def test_the_gradient_feels_the_weight(distiller, batches):
     np.testing.assert_allclose(moves[1], 3 * moves[0], rtol=0.01, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_layer_drop_moves_in_student_and_in_plain_model(distiller, batches):
     student = distiller.student
     drop = kd.ScheduleLayerDrop(lambda step: 0.1 * step)

@@ -107,6 +107,7 @@ def test_passes_differ_by_dropout_in_training_alone(tiny_config):
     )
 
 
+@pytest.mark.slow
 def test_a_greater_weight_brings_the_passes_nearer(tiny_config):
     config = dataclasses.replace(tiny_config, dropout=0.3)
     often = {name: np.tile(part, (20, 1)) for name, part in TEXTS.items()}

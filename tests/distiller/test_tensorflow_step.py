@@ -31,6 +31,7 @@ def test_the_teacher_runs_once_a_step_in_inference_mode(
     assert calls == [False] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_compiled_step_goes_with_its_distiller(tiny_config, store, tokenizer):
     import tensorflow as tf

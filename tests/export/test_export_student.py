@@ -245,6 +245,7 @@ def test_a_folder_for_transformers_is_one_of_the_formats(
     assert not (tmp_path / "saved_model").exists()
 
 
+@pytest.mark.slow
 def test_every_format_pools_as_asked(tokenizer, tmp_path, monkeypatch):
     """What each writer checks its file against is the [CLS] pooling."""
     student = kd.BertBackbone(kd.BertConfig(tokenizer.vocabulary_size, 1, 8, 2))
