@@ -83,6 +83,7 @@ def fill_sentences(models, sentences, tokenizer, choices=3):
         }
         for name, model in models.items():
             p = probabilities(model, sentence, place, tokenizer)
+            p = p[: len(vocabulary)]
             example["choices"][name] = [
                 {"token": vocabulary[i], "probability": float(p[i])}
                 for i in np.argsort(-p, kind="stable")[:choices]

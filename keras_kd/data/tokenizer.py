@@ -18,6 +18,7 @@ from keras_kd.data.word_cache import WordCache, goes_by_words
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 MOST_LETTERS = 1000  # of a trained vocabulary
+TABLE_MULTIPLES = (8, 16, 32, 64, 128)  # rows of a model's token table
 DOCUMENTS_AT_ONCE = 10_000
 CHARACTERS_AT_ONCE = 1_500_000
 
@@ -36,7 +37,8 @@ class WordPieceTokenizer:
             is masked.
 
     Raises:
-        ValueError: If the vocabulary lacks one of the special tokens.
+        ValueError: If the vocabulary lacks one of the special tokens, or has
+            two tokens of one id.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class WordPieceTokenizer:
                 f"`tokenizer` must have the tokens {list(special_tokens)}. "
                 f"Received a vocabulary without {missing}"
             )
+        _check_ids(tokenizer)
         self.backend = tokenizer
         self.lowercase = lowercase
         self._cached = None, None  # for what the backend was, its cache
@@ -166,14 +169,20 @@ class WordPieceTokenizer:
 
     @property
     def vocabulary(self):
-        """All tokens, a list of str in the order of their ids."""
-        ids = self.backend.get_vocab()
-        return sorted(ids, key=ids.get)
+        """All tokens, a list of str, each at its id; "" where an id has none.
+
+        A line of vocab.txt that is blank, or whose token comes again further
+        down, leaves an id without a token.
+        """
+        tokens = [""] * self.vocabulary_size
+        for token, index in self.backend.get_vocab().items():
+            tokens[index] = token
+        return tokens
 
     @property
     def vocabulary_size(self):
-        """Number of tokens (V)."""
-        return self.backend.get_vocab_size()
+        """Number of ids (V), those without a token included."""
+        return max(self.backend.get_vocab().values()) + 1
 
     @property
     def continuations(self):
@@ -196,6 +205,9 @@ class WordPieceTokenizer:
     def check_vocabulary_size(self, size, owner):
         """Refuses to go with a model of another vocabulary.
 
+        A model's table may be longer: filled up to a multiple of 8, 16, 32,
+        64 or 128 rows, as is done for speed.
+
         Args:
             size: Int, the model's.
             owner: Str, whose it is, in words.
@@ -203,10 +215,13 @@ class WordPieceTokenizer:
         Raises:
             ValueError: If the tokenizer has more tokens, or fewer.
         """
-        if self.vocabulary_size != size:
+        ours = self.vocabulary_size
+        filled_up = {-(-ours // rows) * rows for rows in TABLE_MULTIPLES}
+        if size != ours and size not in filled_up:
             raise ValueError(
                 f"`tokenizer` must have the {owner}'s vocabulary of {size} "
-                f"tokens. Received: {self.vocabulary_size}"
+                f"tokens, or so many that {size} is the next multiple of one "
+                f"of {list(TABLE_MULTIPLES)}. Received: {ours}"
             )
 
     def encode_batch(self, texts):
@@ -254,6 +269,20 @@ class WordPieceTokenizer:
     def decode(self, token_ids):
         """Text of token ids, special tokens left out."""
         return self.backend.decode([int(i) for i in token_ids])
+
+
+def _check_ids(backend):
+    """Refuses two tokens of one id: one of them would never be met."""
+    tokens = {}
+    for token, index in backend.get_vocab().items():
+        if tokens.setdefault(index, token) != token:
+            both = sorted((tokens[index], token))
+            raise ValueError(
+                "`tokenizer` must give each token an id of its own. Received: "
+                f"{index} for {both}: where a vocabulary has ids without a "
+                "token, `tokenizers` numbers added tokens anew. Put those "
+                "tokens in the vocabulary itself"
+            )
 
 
 def _at_once(documents):

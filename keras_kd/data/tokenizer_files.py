@@ -54,9 +54,7 @@ def read_tokenizer(path, lowercase=None):
     else:
         if lowercase is None:
             lowercase = settings.get("do_lower_case", True)
-        with path.open(encoding="utf-8") as lines:  # `splitlines` has more
-            tokens = [line.rstrip("\n") for line in lines]
-        vocabulary = {token: index for index, token in enumerate(tokens)}
+        vocabulary = _read_vocabulary(path)
         unknown = special_tokens[1]
         model = models.WordPiece(vocabulary, unk_token=unknown)
         backend = bert_tokenizer(model, lowercase, special_tokens)
@@ -125,6 +123,17 @@ def _tokenizer_file(path):
             f"`path` must be a tokenizer file. Received: {path}"
         )
     return path
+
+
+def _read_vocabulary(path):
+    """Ids by token: the numbers of their lines, from 0.
+
+    A token that comes twice has its last line, as for `transformers`; that id
+    of its first, and those of blank lines, have no token.
+    """
+    with path.open(encoding="utf-8") as lines:  # `splitlines` has more
+        tokens = [line.rstrip("\n") for line in lines]
+    return {token: index for index, token in enumerate(tokens) if token}
 
 
 def _read_tokenizer_json(path):
@@ -196,8 +205,20 @@ def _add_tokens(backend, settings, folder):
                 "`added_tokens_decoder` of tokenizer_config.json, or "
                 "added_tokens.json, must number its tokens as vocab.txt goes "
                 f"on. Received: {index} for {token.content!r}, which would be "
-                f"{received}"
+                f"{received}{_lines_without(backend)}"
             )
+
+
+def _lines_without(backend):
+    """Which lines of a vocab.txt have no id of their own, in words."""
+    ids = backend.get_vocab(with_added_tokens=False).values()
+    lines = [index + 1 for index in set(range(max(ids) + 1)) - set(ids)]
+    if not lines:
+        return ""
+    return (
+        f": of vocab.txt, lines {sorted(lines)[:10]} are blank, or their token "
+        "comes again further down"
+    )
 
 
 def _special_tokens(settings):

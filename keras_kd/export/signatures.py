@@ -66,7 +66,8 @@ def text_signatures(student, tokenizer, in_graph, pooling=None):
     def fill_mask(text):
         inputs, there = batch_of(text)
         logits = student(inputs, training=False)["logits"]
-        scores, ids = tf.math.top_k(tf.nn.softmax(logits), TOP_K)
+        named = tf.nn.softmax(logits)[..., : len(vocabulary)]
+        scores, ids = tf.math.top_k(named, TOP_K)
         tokens = tf.gather(tf.constant(vocabulary), ids)
         return {
             "tokens": tf.where(there[:, :, None], tokens, ""),

@@ -1,5 +1,6 @@
 """What is loaded and saved again holds the same bytes."""
 
+import dataclasses
 import json
 
 import keras_kd as kd
@@ -152,6 +153,18 @@ def test_the_tokenizer_goes_along(tmp_path, tiny_config, tokenizer):
     text = ["the cat [MASK]"]
     received = kd.load_tokenizer(tmp_path).encode_batch(text)[0]
     np.testing.assert_array_equal(received, tokenizer.encode_batch(text)[0])
+
+
+def test_a_table_filled_up_to_a_multiple_of_64_stays(
+    tmp_path, tiny_config, tokenizer
+):
+    config = dataclasses.replace(tiny_config, vocabulary_size=128)
+    model = kd.BertMaskedLM(config, seed=0)
+    kd.save_checkpoint(model, tmp_path, tokenizer)
+    loaded = kd.load_checkpoint(tmp_path)
+    table = loaded.backbone.embeddings.token_embedding.embeddings
+    assert table.shape == (128, tiny_config.hidden_dim)
+    assert kd.load_tokenizer(tmp_path).vocabulary == tokenizer.vocabulary
 
 
 def test_a_tokenizer_of_another_vocabulary_is_refused(tmp_path, tokenizer):

@@ -268,3 +268,14 @@ def test_a_store_of_lines_has_a_few_block_lengths(tokenizer, tmp_path):
     assert TokenStore(tmp_path / "s").manifest == store.manifest
     with pytest.raises(ValueError, match=r"running text.*\[8, 12, 16\] tokens"):
         _ = store.blocks
+
+
+def test_ids_without_a_token_are_counted_as_the_file_numbers_them(tmp_path):
+    file = tmp_path / "vocab.txt"  # "a" is 7, "" is 5 and 8, "d" is 9
+    lines = [*SPECIAL_TOKENS, "a", "b", "a", "", "d"]
+    file.write_text("\n".join(lines) + "\n", "utf-8")
+    tokenizer = WordPieceTokenizer.load(file)
+    store = TokenStore.write(tmp_path / "s", ["a d d b d d"], tokenizer, 8)
+    assert store.blocks[0].tolist() == [2, 7, 9, 9, 6, 9, 9, 3]
+    assert store.token_counts.tolist() == [0, 0, 1, 1, 0, 0, 1, 1, 0, 4]
+    assert store.tokens == 6

@@ -330,3 +330,44 @@ def test_a_model_of_another_vocabulary_is_refused(tokenizer):
     for other in (size - 1, size + 1):
         with pytest.raises(ValueError, match=f"model's vocabulary of {other}"):
             tokenizer.check_vocabulary_size(other, "model")
+
+
+# Vocabularies with ids that have no token
+
+
+def test_a_duplicate_or_blank_line_leaves_the_other_ids_as_they_are(tmp_path):
+    lines = [*SPECIAL_TOKENS, "a", "b", "a", "", "c", "", "d", "", ""]
+    loaded = WordPieceTokenizer.load(
+        save_vocabulary(tmp_path / "vocab.txt", lines)
+    )
+    # As transformers 5.24's BertTokenizer: the last line of a token counts.
+    assert encode(loaded, "a b c d") == [7, 6, 9, 11]
+    kept = [*SPECIAL_TOKENS, "", "b", "a", "", "c", "", "d"]
+    assert loaded.vocabulary == kept
+    assert loaded.vocabulary_size == len(loaded.continuations) == 12
+    for name in ("again", "and_again"):
+        loaded.save(tmp_path / name)
+        for file in ("vocab.txt", "tokenizer.json"):
+            again = WordPieceTokenizer.load(tmp_path / name / file)
+            assert again.vocabulary == kept
+            assert encode(again, "a b c d") == [7, 6, 9, 11]
+        loaded = again
+
+
+def test_two_tokens_of_one_id_are_refused(tmp_path):
+    lines = [*SPECIAL_TOKENS, "a", "b", "a", "c"]
+    loaded = WordPieceTokenizer.load(
+        save_vocabulary(tmp_path / "vocab.txt", lines)
+    )
+    loaded.backend.add_tokens(["new"])  # numbers it 8, as many as there are
+    with pytest.raises(ValueError, match=r"Received: 8 for \['c', 'new'\]"):
+        WordPieceTokenizer(loaded.backend)
+
+
+def test_a_table_filled_up_to_a_multiple_is_that_of_the_vocabulary(tokenizer):
+    size = tokenizer.vocabulary_size
+    for rows in (8, 64, 128):
+        filled_up = -(-size // rows) * rows
+        tokenizer.check_vocabulary_size(filled_up, "model")
+        with pytest.raises(ValueError, match="next multiple"):
+            tokenizer.check_vocabulary_size(filled_up + 128, "model")

@@ -78,6 +78,14 @@ def test_added_tokens_that_do_not_go_on_are_an_error(tmp_path):
         WordPieceTokenizer.load(folder)
 
 
+def test_added_tokens_after_lines_without_an_id_name_the_lines(tmp_path):
+    tokens = [*SPECIAL_TOKENS, "a", "b", "a", "", "c"]  # lines 6 and 9
+    (tmp_path / "vocab.txt").write_text("\n".join(tokens) + "\n")
+    (tmp_path / "added_tokens.json").write_text('{"new": 10}')
+    with pytest.raises(ValueError, match=r"lines \[6, 9\] are blank, or"):
+        WordPieceTokenizer.load(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["{", "[1]"])
 def test_settings_that_are_no_dict_are_named(tmp_path, text):
     folder = shutil.copytree(GOLDEN / "tokenizer_uncased", tmp_path / "a")

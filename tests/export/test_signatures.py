@@ -34,6 +34,20 @@ def test_padding_in_a_batch_does_not_change_a_row(tokenizer, tiny_config):
     np.testing.assert_allclose(alone[0], together[0], rtol=1e-5)
 
 
+def test_rows_of_the_table_without_a_token_fill_no_mask(tokenizer, tiny_config):
+    config = dataclasses.replace(tiny_config, vocabulary_size=128)
+    student = kd.BertMaskedLM(config, seed=0)
+    bias = np.zeros(128, "float32")
+    bias[[tokenizer.vocabulary_size, 127]] = 2.0  # of no token
+    bias[7] = 1.0
+    student.head.bias.assign(bias)
+    functions = text_signatures(student, tokenizer, InGraphTokenizer(tokenizer))
+    fill_mask = tf.function(functions["fill_mask"][0])
+    tokens = fill_mask(tf.constant(["the [MASK]"]))["tokens"].numpy()[0, 0]
+    assert tokens[0].decode() == tokenizer.vocabulary[7]
+    assert b"" not in tokens
+
+
 def test_the_token_signature_has_the_models_inputs(tiny_config):
     student = kd.BertMaskedLM(tiny_config, seed=0)
     _, (signature,) = token_ids_signature(serving_model(student))
