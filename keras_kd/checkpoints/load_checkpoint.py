@@ -105,12 +105,13 @@ def load_checkpoint(
     return model
 
 
-def load_tokenizer(source, revision=None):
+def load_tokenizer(source, revision=None, lowercase=None):
     """The tokenizer of a checkpoint.
 
     Args:
         source: As of `load_checkpoint`; or a KerasHub tokenizer.
         revision: As of `load_checkpoint`.
+        lowercase: As of `WordPieceTokenizer.load`.
 
     Returns:
         `WordPieceTokenizer`.
@@ -123,7 +124,7 @@ def load_tokenizer(source, revision=None):
     if isinstance(source, keras.layers.Layer):
         return from_keras_hub_tokenizer(source)
     folder = find_folder(source, revision, weights=False)
-    return WordPieceTokenizer.load(encoder_folder(folder))
+    return WordPieceTokenizer.load(encoder_folder(folder), lowercase)
 
 
 def _check_unknown(checkpoint, folder):

@@ -123,7 +123,9 @@ class WordPieceTokenizer:
         Args:
             path: Str or path.
             lowercase: Bool or None. Whether text is lower-cased; None for what
-                the files say, True where they say nothing.
+                the files say. Where they say nothing, as beside a vocab.txt
+                of Google's, it is unless the vocabulary holds capitals; a
+                notice says which.
 
         Raises:
             FileNotFoundError: If there is no such file.

@@ -1,7 +1,9 @@
 """The files of a WordPiece tokenizer, as Hugging Face writes them."""
 
 import json
+import logging
 import pathlib
+import unicodedata
 
 import tokenizers
 from keras_kd.data.preset_tokenizer import find_preset_tokenizer
@@ -12,6 +14,8 @@ from tokenizers import (
     pre_tokenizers,
     processors,
 )
+
+logger = logging.getLogger(__name__)
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 ROLES = ("pad", "unk", "cls", "sep", "mask")
@@ -29,7 +33,8 @@ def read_tokenizer(path, lowercase=None):
     Args:
         path: Str or path of a `vocab.txt`, a `tokenizer.json`, or a folder,
             also of a KerasHub preset.
-        lowercase: Bool or None, for what the files say.
+        lowercase: Bool or None, for what the files say; where they say
+            nothing, `_choose_case` does.
 
     Returns:
         Pair: `tokenizers.Tokenizer`, and its special tokens in the order of
@@ -52,9 +57,11 @@ def read_tokenizer(path, lowercase=None):
     if path.suffix == ".json":
         backend = _read_tokenizer_json(path)
     else:
-        if lowercase is None:
-            lowercase = settings.get("do_lower_case", True)
         vocabulary = _read_vocabulary(path)
+        if lowercase is None:
+            lowercase = settings.get("do_lower_case")
+        if lowercase is None:
+            lowercase = _choose_case(path, vocabulary, settings)
         unknown = special_tokens[1]
         model = models.WordPiece(vocabulary, unk_token=unknown)
         backend = bert_tokenizer(model, lowercase, special_tokens)
@@ -134,6 +141,40 @@ def _read_vocabulary(path):
     with path.open(encoding="utf-8") as lines:  # `splitlines` has more
         tokens = [line.rstrip("\n") for line in lines]
     return {token: index for index, token in enumerate(tokens) if token}
+
+
+def _choose_case(path, vocabulary, settings):
+    """Whether text is lower-cased where no field says so; says what it took.
+
+    `transformers` lower-cases for a class that a tokenizer_config.json names;
+    without one, the tokens decide.
+    """
+    capital = next(filter(_has_capital, vocabulary), None)
+    named = settings.get("tokenizer_class")
+    if capital is None:
+        reason = "no capitals, and no file says more: text is lower-cased"
+    elif named is None:
+        reason = (
+            f"capitals, as in {capital!r}, and no file says more: text is left "
+            "as it is"
+        )
+    else:
+        reason = (
+            f"capitals, as in {capital!r}, which never come up: text is "
+            f"lower-cased, as tokenizer_config.json names {named} alone"
+        )
+    logger.warning("%s has %s. `lowercase` says otherwise", path, reason)
+    return capital is None or named is not None
+
+
+def _has_capital(token):
+    """Whether a token is of text with capitals; "[MASK]", "<s>" are not."""
+    if (token[0], token[-1]) in {("[", "]"), ("<", ">")}:
+        return False
+    return any(
+        unicodedata.category(letter) == "Lu" and letter.lower() != letter
+        for letter in token
+    )
 
 
 def _read_tokenizer_json(path):
@@ -237,6 +278,7 @@ def _settle_normalizer(backend, settings, lowercase):
         ours: settings[theirs]
         for theirs, ours in NORMALIZER_SETTINGS.items()
         if theirs in settings
+        and (settings[theirs] is not None or theirs == "strip_accents")
     }
     if lowercase is not None:
         wanted["lowercase"] = lowercase

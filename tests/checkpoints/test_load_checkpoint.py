@@ -299,3 +299,5 @@ def test_the_tokenizer_of_a_folder(folder):
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n")
     assert kd.load_tokenizer(folder).encode_batch(["B a"])[0].tolist() == [6, 5]
+    cased = kd.load_tokenizer(folder, lowercase=False)
+    assert cased.encode_batch(["B a"])[0].tolist() == [1, 5]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tokenizers
 from keras_kd.data.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
+from keras_kd.data.tokenizer_files import read_normalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer, Whitespace
 
 FABLE = [
@@ -241,6 +242,45 @@ def test_a_vocabulary_is_lower_cased_where_nothing_else_is_said(tmp_path):
     assert WordPieceTokenizer.load(file, lowercase=True).lowercase is True
     settings.write_text("{}", "utf-8")
     assert WordPieceTokenizer.load(file).lowercase is True
+
+
+@pytest.mark.parametrize(
+    "tokens, said, lowercase",
+    [
+        (["a", "é", "<S>", "[unused1]", "Ⅳ", "𝐀", "中"], "no capitals", True),
+        (["a", "##Z"], "capitals, as in '##Z'", False),
+        (["É", "a"], "capitals, as in 'É'", False),
+        (["straße", "Ж"], "capitals, as in 'Ж'", False),
+    ],
+)
+@pytest.mark.parametrize("settings", [None, "{}", '{"do_lower_case": null}'])
+def test_the_case_is_that_of_the_vocabulary_where_no_file_says_it(
+    tmp_path, caplog, tokens, said, lowercase, settings
+):
+    tokens = [*SPECIAL_TOKENS, *tokens]
+    file = save_vocabulary(tmp_path / "vocab.txt", tokens)
+    if settings:
+        (tmp_path / "tokenizer_config.json").write_text(settings)
+    loaded = WordPieceTokenizer.load(tmp_path)
+    assert loaded.lowercase is lowercase
+    assert f"{file} has {said}, and no file says more" in caplog.text
+    assert read_normalizer(loaded.backend)["lowercase"] is lowercase
+    caplog.clear()
+    assert WordPieceTokenizer.load(file, not lowercase).lowercase != lowercase
+    loaded.save(tmp_path)
+    assert WordPieceTokenizer.load(file).lowercase is lowercase
+    assert not caplog.text
+
+
+def test_a_class_that_is_named_alone_lower_cases_capitals_and_says_so(
+    tmp_path, caplog
+):
+    save_vocabulary(tmp_path / "vocab.txt", [*SPECIAL_TOKENS, "a", "A"])
+    settings = tmp_path / "tokenizer_config.json"
+    settings.write_text('{"tokenizer_class": "BertTokenizer"}')
+    loaded = WordPieceTokenizer.load(tmp_path)
+    assert encode(loaded, "A a") == [5, 5]  # as `transformers` 4 and 5
+    assert "capitals, as in 'A', which never come up" in caplog.text
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x0c"])
