@@ -55,6 +55,9 @@ class Config:
             their value, else in the alphabet's order.
         regression: Labels are numbers.
         encoder: Run folder, or checkpoint, to start from.
+        lowercase: Whether its tokenizer lower-cases, --lowercase or
+            --no-lowercase; default: as its files say, else unless its
+            vocabulary holds capitals.
         teacher: Run folder of this recipe to distil from.
         plan: Which layers of the teacher (or else of the encoder) the student
             keeps: first, last, every_other, both_ends, or indices.
@@ -95,6 +98,7 @@ class Config:
     classes: tuple[str, ...] | None = None
     regression: bool = False
     encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
+    lowercase: bool | None = None
     teacher: str | None = None
     plan: tuple[int, ...] | str = "every_other"
     num_layers: int | None = None

@@ -51,6 +51,9 @@ class Config:
         validation: Likewise; of questions that only report.
         version_2: Questions may have no answer, as in SQuAD v2.
         encoder: Run folder, or checkpoint, to start from.
+        lowercase: Whether its tokenizer lower-cases, --lowercase or
+            --no-lowercase; default: as its files say, else unless its
+            vocabulary holds capitals.
         teacher: Run folder of this recipe to distil from.
         plan: Which layers of the teacher (or else of the encoder) the student
             keeps: first, last, every_other, both_ends, or indices.
@@ -89,6 +92,7 @@ class Config:
     validation: str | None = None
     version_2: bool = False
     encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
+    lowercase: bool | None = None
     teacher: str | None = None
     plan: tuple[int, ...] | str = "every_other"
     num_layers: int | None = None

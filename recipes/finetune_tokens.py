@@ -51,6 +51,9 @@ class Config:
         tag_names: All tags in the order of their ids; default: the teacher's,
             or those of the training file.
         encoder: Run folder, or checkpoint, to start from.
+        lowercase: Whether its tokenizer lower-cases, --lowercase or
+            --no-lowercase; default: as its files say, else unless its
+            vocabulary holds capitals.
         teacher: Run folder of this recipe to distil from.
         plan: Which layers of the teacher (or else of the encoder) the student
             keeps: first, last, every_other, both_ends, or indices.
@@ -85,6 +88,7 @@ class Config:
     tag: int = -1
     tag_names: tuple[str, ...] | None = None
     encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
+    lowercase: bool | None = None
     teacher: str | None = None
     plan: tuple[int, ...] | str = "every_other"
     num_layers: int | None = None

@@ -26,20 +26,21 @@ OF_TEACHERS = (
 PARTS = ("train", "hold_out", "validation", "unlabeled")
 
 
-def load_encoder(place):
+def load_encoder(place, lowercase=None):
     """An encoder of a run folder, or of a checkpoint, and its tokenizer.
 
     Args:
         place: Str: folder of a run, of Hugging Face's, of Google's; or a name
             on the hub.
+        lowercase: Bool or None, as of `kd.load_tokenizer`.
     """
     path = find_model(place)
     if path is not None:
         model = keras.saving.load_model(path, compile=False)
-        return model, kd.WordPieceTokenizer.load(place)
+        return model, kd.WordPieceTokenizer.load(place, lowercase)
     try:
         encoder = kd.load_checkpoint(place, kd.BertBackbone)
-        tokenizer = kd.load_tokenizer(place)
+        tokenizer = kd.load_tokenizer(place, lowercase=lowercase)
         tokenizer.check_vocabulary_size(
             encoder.config.vocabulary_size, "encoder"
         )
@@ -92,7 +93,7 @@ def make_student(config, teacher, tokenizer, model_class, **arguments):
     """
     student, is_cut = teacher, True
     if teacher is None:
-        encoder, tokenizer = load_encoder(config.encoder)
+        encoder, tokenizer = load_encoder(config.encoder, config.lowercase)
         student = model_class.from_encoder(
             encoder, seed=config.seed, **arguments
         )

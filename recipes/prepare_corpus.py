@@ -40,6 +40,9 @@ class Config:
         text_column: Column of the text in .csv, .jsonl, .parquet, datasets.
         to: Folder to write.
         tokenizer: Folder with a tokenizer; default: trained on the corpus.
+        lowercase: Whether its text is lower-cased, --lowercase or
+            --no-lowercase; default: as its files say, else unless its
+            vocabulary holds capitals; one that is trained: lower-cased.
         vocabulary_size: Tokens of one that is trained.
         block_length: Tokens in a sequence.
         line_by_line: Make a sequence of each line, of a few lengths, longer
@@ -58,6 +61,7 @@ class Config:
     text_column: str = "text"
     to: str = "saved_models/stores/docstrings"
     tokenizer: str | None = None
+    lowercase: bool | None = None
     vocabulary_size: int = 4000
     block_length: int = 64
     line_by_line: bool = False
@@ -137,9 +141,13 @@ def make_tokenizer(config, folder, train):
     if (folder / "vocab.txt").exists():
         return kd.WordPieceTokenizer.load(folder)
     if config.tokenizer:
-        tokenizer = kd.load_tokenizer(config.tokenizer)
+        tokenizer = kd.load_tokenizer(
+            config.tokenizer, lowercase=config.lowercase
+        )
     else:
-        tokenizer = kd.WordPieceTokenizer.train(train, config.vocabulary_size)
+        tokenizer = kd.WordPieceTokenizer.train(
+            train, config.vocabulary_size, config.lowercase is not False
+        )
     tokenizer.save(folder)
     return tokenizer
 

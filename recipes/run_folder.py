@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import dataclasses
 import glob
+import itertools
 import json
 import os
 import pathlib
@@ -43,9 +44,24 @@ def read_config(config_class, description):
         fields = check_fields(config_class, fields, found.config)
     default = config_class(**fields)
     usage = f"{description}\n\n--config FILE reads fields from a JSON file."
+    flags = spell_out(config_class, flags)
     return tyro.cli(
         config_class, args=flags, default=default, description=usage
     )
+
+
+def spell_out(config_class, flags):
+    """--x and --no-x of fields that may be None as --x True and --x False."""
+    types = typing.get_type_hints(config_class)
+    names = [name for name in types if types[name] == bool | None]
+    pairs = {"--" + name.replace("_", "-"): "True" for name in names}
+    pairs |= {f"--no-{flag[2:]}": "False" for flag in pairs}
+    spelled = []
+    for flag, after in itertools.zip_longest(flags, flags[1:]):
+        spelled.append(flag)
+        if flag in pairs and after not in ("True", "False", "None"):
+            spelled[-1:] = [flag.replace("--no-", "--", 1), pairs[flag]]
+    return spelled
 
 
 def check_fields(config_class, fields, file):

@@ -41,6 +41,9 @@ class Config:
     Args:
         encoder: Folder of BERT or DistilBERT, or its name on the Hugging Face
             hub.
+        lowercase: Whether its tokenizer lower-cases, --lowercase or
+            --no-lowercase; default: as its files say, else unless its
+            vocabulary holds capitals.
         revision: Branch, tag or commit on the hub.
         corpus: "docstrings" (built in), files, folders, globs,
             hf:OWNER/NAME/CONFIG:SPLIT, tfds:NAME/CONFIG:SPLIT, - (piped in).
@@ -72,6 +75,7 @@ class Config:
     """
 
     encoder: str = "sentence-transformers/all-MiniLM-L6-v2"
+    lowercase: bool | None = None
     revision: str | None = None
     corpus: tuple[str, ...] = ("docstrings",)
     validation_corpus: tuple[str, ...] = ()
@@ -147,7 +151,9 @@ def load_encoder(config):
             pooler=False,
         )
         own = own_embedding(config, teacher)
-        tokenizer = kd.load_tokenizer(config.encoder, config.revision)
+        tokenizer = kd.load_tokenizer(
+            config.encoder, config.revision, config.lowercase
+        )
         tokenizer.check_vocabulary_size(
             teacher.config.vocabulary_size, "encoder"
         )

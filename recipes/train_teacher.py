@@ -54,6 +54,9 @@ class Config:
         save_steps: Steps between two checkpoints; each validation makes one.
         replay: Look at this batch of the run alone, counted from 0.
         tokenizer: vocab.txt, tokenizer.json or a folder; default: trained.
+        lowercase: Whether its text is lower-cased, --lowercase or
+            --no-lowercase; default: as its files say, else unless its
+            vocabulary holds capitals; one that is trained: lower-cased.
         vocabulary_size: Tokens of a trained vocabulary.
         preset: Size of the teacher: tiny, mini, small, medium, base.
         num_layers: Layers, where other than the preset's.
@@ -102,6 +105,7 @@ class Config:
     save_steps: int | None = None
     replay: int | None = None
     tokenizer: str | None = None
+    lowercase: bool | None = None
     vocabulary_size: int = 4000
     preset: str = "mini"
     num_layers: int | None = None
@@ -256,10 +260,17 @@ def describe_positions(config, positions):
 def make_tokenizer(config, train):
     """That of the stores, the one that is named, or one trained on the text."""
     if config.store:
+        if config.lowercase is not None:
+            sys.exit(
+                "`--lowercase` must be given to prepare_corpus.py, which made "
+                f"the tokenizer. Received: {config.lowercase} with --store"
+            )
         return load_store_tokenizer(config)
     if config.tokenizer:
-        return kd.WordPieceTokenizer.load(config.tokenizer)
-    return kd.WordPieceTokenizer.train(train, config.vocabulary_size)
+        return kd.WordPieceTokenizer.load(config.tokenizer, config.lowercase)
+    return kd.WordPieceTokenizer.train(
+        train, config.vocabulary_size, config.lowercase is not False
+    )
 
 
 def load_start(config):
@@ -272,7 +283,7 @@ def load_start(config):
     else:
         try:
             start = kd.load_checkpoint(source, kd.BertMaskedLM, pooler=False)
-            tokenizer = kd.load_tokenizer(source)
+            tokenizer = kd.load_tokenizer(source, lowercase=config.lowercase)
         except (OSError, ValueError, ImportError) as error:
             sys.exit(f"`--from`: {error}")
     if config.block_length > start.config.max_sequence_length:

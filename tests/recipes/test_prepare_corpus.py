@@ -44,6 +44,28 @@ def test_it_leaves_stores_a_tokenizer_and_a_report(config, tmp_path, capsys):
     assert "too many unknown" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("lowercase", [None, True, False])
+def test_the_case_of_a_tokenizer_is_what_the_flag_says(
+    config, tmp_path, lowercase
+):
+    named = tmp_path / "named"
+    named.mkdir()
+    tokens = [*kd.WordPieceTokenizer.train(["Aa"], 30).vocabulary, "A"]
+    (named / "vocab.txt").write_text("\n".join(tokens) + "\n")
+    for tokenizer, taken in ((named, bool(lowercase)), (None, lowercase)):
+        (tmp_path / str(tokenizer is None)).mkdir()
+        made = prepare_corpus.make_tokenizer(
+            dataclasses.replace(
+                config,
+                tokenizer=tokenizer and str(tokenizer),
+                lowercase=lowercase,
+            ),
+            tmp_path / str(tokenizer is None),
+            ["A b"],
+        )
+        assert made.lowercase is (taken is not False)
+
+
 @pytest.mark.parametrize("part", [1, 2])
 def test_an_interrupted_one_ends_with_the_same_bytes(
     config, tmp_path, monkeypatch, part

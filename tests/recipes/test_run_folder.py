@@ -219,3 +219,22 @@ def test_a_log_holds_wide_tables_whole(capsys, monkeypatch):
     wide_console().print(table)
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].count("a rather long heading") == 5
+
+
+@pytest.mark.parametrize(
+    "flags, lowercase, steps",
+    [
+        ("--steps 3", None, 3),
+        ("--lowercase --steps 3", True, 3),
+        ("--steps 3 --lowercase", True, 3),
+        ("--no-lowercase", False, 10),
+        ("--lowercase False", False, 10),
+        ("--lowercase None", None, 10),
+    ],
+)
+def test_what_may_be_none_has_two_flags(monkeypatch, flags, lowercase, steps):
+    fields = [("steps", int, 10), ("lowercase", bool | None, None)]
+    config_class = dataclasses.make_dataclass("C", fields, frozen=True)
+    monkeypatch.setattr("sys.argv", ["recipe.py", *flags.split()])
+    config = read_config(config_class, "A recipe.")
+    assert (config.lowercase, config.steps) == (lowercase, steps)

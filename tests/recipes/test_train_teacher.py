@@ -202,3 +202,9 @@ def test_a_teacher_has_more_positions_than_its_blocks():
 def test_flags_that_would_do_nothing_are_refused(changes, message):
     with pytest.raises(SystemExit, match=message):
         train_teacher.main(train_teacher.Config(**changes))
+
+
+def test_the_case_of_a_store_is_that_of_its_making():
+    config = train_teacher.Config(store=("made",), lowercase=True)
+    with pytest.raises(SystemExit, match="`--lowercase` must be given to prep"):
+        train_teacher.make_tokenizer(config, None)
