@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import logging
 import os
 import pathlib
 import re
@@ -13,10 +14,13 @@ import numpy as np
 from keras_kd.data.packing import SHORTEST_BLOCK, lined, packed
 from keras_kd.data.shard_files import ShardFiles, short_digest
 
+logger = logging.getLogger(__name__)
+
 COUNTS = "token_counts.npy"
 MANIFEST = "manifest.json"
 PROGRESS = "progress.json"
 TOKENS_AT_ONCE = 2**18  # between text and shards
+MOST_UNKNOWN = 0.01  # share of [UNK] that is not worth a word
 _OURS = re.compile(r"blocks-[\d-]+\.bin|token_counts\.npy|manifest\.json")
 
 
@@ -150,15 +154,32 @@ def write_manifest(folder, identity, tokenizer, counts, shards):
         )
     np.save(folder / COUNTS, counts)
     special = counts[list(tokenizer.special_ids)].sum()
+    tokens = int(counts.sum() - special)
+    _say_unknown(folder, int(counts[tokenizer.unknown_id]), tokens)
     manifest = {
         **identity,
         "blocks": sum(shard["blocks"] for shard in shards.values()),
         "dtype": dtype_of(tokenizer),
-        "tokens": int(counts.sum() - special),
+        "tokens": tokens,
         "token_counts": short_digest(folder / COUNTS),
         "shards": shards,
     }
     _replace(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+
+
+def _say_unknown(folder, unknown, tokens):
+    """Says it where the tokenizer does not know many of the words."""
+    share = unknown / max(1, unknown + tokens)
+    if share > MOST_UNKNOWN:
+        logger.warning(
+            "%s: %.1f %% of its tokens are [UNK], words that the tokenizer "
+            "does not know. Train a vocabulary on this text "
+            "(`WordPieceTokenizer.train`) or a larger one (`vocabulary_size`), "
+            "look at the case (`lowercase`), or leave such documents out "
+            "(`most_unknown` of `DocumentFilter`)",
+            str(folder).removesuffix(".partial"),
+            100 * share,
+        )
 
 
 def _rows(documents, tokenizer, layout, left_over):

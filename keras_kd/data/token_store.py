@@ -96,7 +96,8 @@ class TokenStore:
     ):
         """Tokenises and packs documents, streaming.
 
-        The store is written beside, in `<folder>.partial`, and renamed.
+        The store is written beside, in `<folder>.partial`, and renamed. More
+        than 1 % [UNK] in it is logged, with what to do.
 
         Args:
             folder: Str or path. A store that is there already is replaced

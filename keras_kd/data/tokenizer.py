@@ -1,6 +1,7 @@
 """WordPieceTokenizer: BERT's vocabulary, trained here or loaded."""
 
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -17,7 +18,8 @@ from keras_kd.data.tokenizer_files import (
 from keras_kd.data.word_cache import WordCache, goes_by_words
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-MOST_LETTERS = 1000  # of a trained vocabulary
+MOST_LETTERS = 1000  # that are kept without need
+RARE_LETTERS = 0.0005  # share of a text that may be of letters beyond
 TABLE_MULTIPLES = (8, 16, 32, 64, 128)  # rows of a model's token table
 DOCUMENTS_AT_ONCE = 10_000
 CHARACTERS_AT_ONCE = 1_500_000
@@ -73,8 +75,10 @@ class WordPieceTokenizer:
             documents: Iterable of str.
             vocabulary_size: Int. Upper bound; a small corpus may give fewer.
                 The commonest letters are always in it, a twentieth of this
-                number (100 at least, 1,000 at most); words with rarer ones
-                are [UNK].
+                number (100 at least, 1,000 at most); then, in up to half of
+                it, those that 99.95 % of the text are made of, as of Chinese
+                some thousands; last, where there are no more pieces of words,
+                all that there is room for. Words with rarer ones are [UNK].
             lowercase: Bool.
 
         Raises:
@@ -90,8 +94,8 @@ class WordPieceTokenizer:
         words = _count_words(documents, lowercase)
         if not words:
             raise ValueError("`documents` must hold text. Received: no words")
-        most = min(MOST_LETTERS, max(100, vocabulary_size // 20))
-        first = [*SPECIAL_TOKENS, *_letters(words, most)]
+        letters, others = _letters(words, vocabulary_size)
+        first = [*SPECIAL_TOKENS, *letters]
         if vocabulary_size < len(first):
             raise ValueError(
                 f"`vocabulary_size` must be at least {len(first)}, the special "
@@ -109,7 +113,12 @@ class WordPieceTokenizer:
         learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         repeated = (" ".join([word] * count) for word, count in words.items())
         learner.train_from_iterator(repeated, trainer)
-        model = models.WordPiece(learner.get_vocab(), unk_token="[UNK]")
+        vocabulary = learner.get_vocab()
+        for forms in others:
+            if len(vocabulary) + len(forms) > vocabulary_size:
+                break
+            vocabulary.update(zip(forms, itertools.count(len(vocabulary))))
+        model = models.WordPiece(vocabulary, unk_token="[UNK]")
         return cls(bert_tokenizer(model, lowercase), lowercase)
 
     @classmethod
@@ -310,13 +319,35 @@ def _count_words(documents, lowercase):
     return counts
 
 
-def _letters(words, most):
-    """The most frequent letters in order, then those that go on a word."""
+def _letters(words, vocabulary_size):
+    """The letters of normalised text, and those that go on a word.
+
+    Args:
+        words: Dict of word to how often it occurs.
+        vocabulary_size: Int.
+
+    Returns:
+        Pair of lists of tokens: those that a vocabulary begins with, in order,
+        and the others, the commonest first, each as [letter] or
+        [letter, ##letter].
+    """
     counts = collections.Counter()
     for word, count in words.items():
         for letter in word:
             counts[letter] += count
     by_count = sorted(counts, key=lambda letter: (-counts[letter], letter))
-    letters = set(by_count[:most])
-    inner = letters & {letter for word in words for letter in word[1:]}
-    return [*sorted(letters), *(f"##{letter}" for letter in sorted(inner))]
+    inner = {letter for word in words for letter in word[1:]}
+    forms = {c: [c, f"##{c}"] if c in inner else [c] for c in by_count}
+    least = min(MOST_LETTERS, max(100, vocabulary_size // 20))
+    room, rest = vocabulary_size // 2, counts.total()
+    for number, letter in enumerate(by_count):
+        room -= len(forms[letter])
+        enough = rest <= RARE_LETTERS * counts.total() or room < 0
+        if number >= least and enough:
+            break
+        rest -= counts[letter]
+    else:
+        number = len(by_count)
+    first = sorted(by_count[:number])
+    goes_on = [f"##{letter}" for letter in first if letter in inner]
+    return [*first, *goes_on], [forms[c] for c in by_count[number:]]

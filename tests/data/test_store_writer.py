@@ -102,3 +102,15 @@ def test_what_is_gone_on_with_must_be_of_the_same(
     shard.write_bytes(shard.read_bytes()[:-2])
     with pytest.raises(ValueError, match="blocks-10-00000.bin as it was"):
         write()
+
+
+@pytest.mark.parametrize("unknown, said", [(1, ""), (2, "2.0 % of its tokens")])
+def test_more_than_one_unknown_token_in_a_hundred_is_said(
+    letters, tmp_path, caplog, unknown, said
+):
+    text = "a " * (100 - unknown) + "\u4e00 " * unknown
+    TokenStore.write(tmp_path / "store", [text], letters, 52)
+    assert (said in caplog.text) and bool(caplog.text) == bool(said)
+    if said:
+        assert f"{tmp_path / 'store'}: 2.0 %" in caplog.text
+        assert "`WordPieceTokenizer.train`" in caplog.text

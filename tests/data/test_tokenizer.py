@@ -176,20 +176,41 @@ def test_a_trained_vocabulary_encodes_its_text_without_unknown_tokens(fable):
         assert spoken == text.lower().replace(" ", "")
 
 
-def test_only_the_thousand_commonest_letters_are_in_the_vocabulary():
+def test_all_letters_are_in_a_vocabulary_with_room_for_them():
     letters = [chr(0x4E00 + number) for number in range(1005)]
     documents = ["".join(letters), "".join(letters[5:])]  # the first 5 are rare
     tokenizer = WordPieceTokenizer.train(documents, 20_000)
-    assert tokenizer.vocabulary == [*SPECIAL_TOKENS, *letters[5:]]
-    equal = WordPieceTokenizer.train(documents[:1], 20_000)  # all as common
-    assert equal.vocabulary == [*SPECIAL_TOKENS, *letters[:1000]]
+    # Of 2,005 letters one is 0.05 %: it comes last, as there is room.
+    first = [*letters[:4], *letters[5:]]
+    assert tokenizer.vocabulary == [*SPECIAL_TOKENS, *first, letters[4]]
+    assert tokenizer.unknown_id not in encode(tokenizer, documents[0])
 
 
-def test_a_small_vocabulary_keeps_a_hundred_letters():
+@pytest.mark.parametrize("size, rare", [(110, 5), (107, 2), (105, 0)])
+def test_a_small_vocabulary_keeps_a_hundred_letters(size, rare):
     letters = [chr(0x4E00 + number) for number in range(105)]
     documents = ["".join(letters), "".join(letters[5:])]
-    tokenizer = WordPieceTokenizer.train(documents, 200)
-    assert tokenizer.vocabulary == [*SPECIAL_TOKENS, *letters[5:]]
+    tokenizer = WordPieceTokenizer.train(documents, size)
+    expected = [*SPECIAL_TOKENS, *letters[5:], *letters[:rare]]
+    assert tokenizer.vocabulary == expected
+
+
+def test_rare_letters_do_not_take_the_room_of_pieces_of_words():
+    rare = [chr(0x4E00 + number) for number in range(100)]
+    documents = [*FABLE * 1000, "".join(rare)]  # 0.04 % of the letters
+    tokenizer = WordPieceTokenizer.train(documents, 160)
+    assert tokenizer.vocabulary_size == 160
+    (ids,) = tokenizer.encode_batch(["".join(rare)])
+    assert np.count_nonzero(ids == tokenizer.unknown_id) == 27  # the fable has
+
+
+def test_letters_take_at_most_half_of_a_vocabulary():
+    words = ["".join(map(chr, range(c, c + 3))) for c in range(0x3041, 0x3091)]
+    letters = [chr(0x4E00 + number) for number in range(400)]
+    documents = [*words * 3, "".join(letters)]
+    tokenizer = WordPieceTokenizer.train(documents, 640)
+    pieces = [t for t in tokenizer.vocabulary if len(t.lstrip("#")) > 1]
+    assert len(pieces) > 100  # of words: special tokens are five
 
 
 # Saving and loading
