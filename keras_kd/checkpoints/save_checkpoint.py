@@ -11,6 +11,7 @@ from keras_kd.checkpoints.hugging_face_names import their_names, write_config
 from keras_kd.checkpoints.sentence_folder import FILES as SENTENCE_FILES
 from keras_kd.checkpoints.sentence_folder import write_sentence_embedding
 from keras_kd.checkpoints.tensor_files import SAFETENSORS
+from keras_kd.data.tokenizer import MODEL_INPUT_NAMES
 from keras_kd.models import (
     BertBackbone,
     BertClassifier,
@@ -110,6 +111,11 @@ def save_checkpoint(
                 beside,
                 tokenizer_class=names[kind],
                 model_max_length=longest,
+                model_input_names=[
+                    name
+                    for name in MODEL_INPUT_NAMES
+                    if model.config.num_segments > 1 or "type" not in name
+                ],
             )
         if embedding is not None:
             write_sentence_embedding(beside, embedding, model.config)

@@ -12,12 +12,16 @@ from keras_kd.data.tokenizer_files import (
     ROLES,
     SPECIAL_TOKENS,
     bert_tokenizer,
+    class_of,
     read_normalizer,
     read_tokenizer,
+    settled,
 )
 from keras_kd.data.word_cache import WordCache, goes_by_words
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+# Without this `transformers` gives a pair of texts no segments.
+MODEL_INPUT_NAMES = ("input_ids", "token_type_ids", "attention_mask")
 MOST_LETTERS = 1000  # that are kept without need
 RARE_LETTERS = 0.0005  # share of a text that may be of letters beyond
 TABLE_MULTIPLES = (8, 16, 32, 64, 128)  # rows of a model's token table
@@ -32,7 +36,8 @@ class WordPieceTokenizer:
     `BertTokenizerFast` with the same vocabulary.
 
     Args:
-        tokenizer: `tokenizers.Tokenizer` with a WordPiece model.
+        tokenizer: `tokenizers.Tokenizer` with a WordPiece model. Truncation
+            and padding that it has, from a file say, are left out.
         lowercase: Bool. Whether text is lower-cased.
         special_tokens: Five str, where they are not BERT's: those for
             padding, unknown words, the start, the end of a sentence, and what
@@ -55,7 +60,7 @@ class WordPieceTokenizer:
                 f"Received a vocabulary without {missing}"
             )
         _check_ids(tokenizer)
-        self.backend = tokenizer
+        self.backend = settled(tokenizer, special_tokens)
         self.lowercase = lowercase
         self._cached = None, None  # for what the backend was, its cache
         self.special_tokens = tuple(special_tokens)
@@ -151,7 +156,9 @@ class WordPieceTokenizer:
         Args:
             folder: Str or path.
             **settings: Further fields of tokenizer_config.json, such as
-                `model_max_length=512`.
+                `model_max_length=512`. A `tokenizer_class` is written only
+                where text is split as BERT does, whose classes `transformers`
+                builds without looking into tokenizer.json.
         """
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -164,10 +171,12 @@ class WordPieceTokenizer:
                 for theirs, ours in NORMALIZER_SETTINGS.items()
                 if ours in normalizer
             },
-            "tokenizer_class": "BertTokenizer",
             **{f"{role}_token": token for role, token in tokens},
+            "model_input_names": MODEL_INPUT_NAMES,
             **settings,
         }
+        wanted = settings.get("tokenizer_class", "BertTokenizer")
+        settings["tokenizer_class"] = class_of(self.backend, wanted)
         texts = {
             "vocab.txt": "\n".join(self.vocabulary) + "\n",
             "tokenizer.json": self.backend.to_str(pretty=True),

@@ -95,6 +95,53 @@ def other_than_bert(backend):
     return None
 
 
+def settled(backend, special_tokens):
+    """A tokenizer without a file's truncation and padding.
+
+    It gets BERT's [CLS] and [SEP] for who asks for them, where it has no
+    template of its own.
+
+    Args:
+        backend: `tokenizers.Tokenizer`, which stays as it is.
+        special_tokens: As of `WordPieceTokenizer`, all in the vocabulary.
+
+    Returns:
+        The same where there is nothing to settle, else a copy.
+    """
+    parts = backend.truncation, backend.padding, backend.post_processor
+    if parts[:2] == (None, None) and parts[2] is not None:
+        return backend
+    backend = tokenizers.Tokenizer.from_str(backend.to_str())
+    backend.no_truncation()
+    backend.no_padding()
+    if backend.post_processor is None:
+        backend.post_processor = _template(backend, special_tokens)
+    return backend
+
+
+def class_of(backend, wanted="BertTokenizer"):
+    """The class that `transformers` is to open a tokenizer with.
+
+    Its BERT class builds BERT's normalizer and splitter anew, whatever the
+    file holds; what differs needs the class that reads the file.
+
+    Args:
+        backend: `tokenizers.Tokenizer`.
+        wanted: Str, the class where all is BERT's.
+
+    Returns:
+        Str.
+    """
+    model = backend.model
+    rebuilt = (
+        other_than_bert(backend) is None
+        and read_normalizer(backend)["clean_text"]
+        and model.continuing_subword_prefix == "##"
+        and model.max_input_chars_per_word == 100
+    )
+    return wanted if rebuilt else "PreTrainedTokenizerFast"
+
+
 def bert_tokenizer(model, lowercase, special_tokens=SPECIAL_TOKENS):
     """BERT's way from text to the words of a WordPiece model."""
     tokenizer = tokenizers.Tokenizer(model)
@@ -105,13 +152,18 @@ def bert_tokenizer(model, lowercase, special_tokens=SPECIAL_TOKENS):
     known = [t for t in special_tokens if model.token_to_id(t) is not None]
     tokenizer.add_special_tokens(known)
     if len(known) == len(special_tokens):  # for who asks for [CLS] and [SEP]
-        _, _, cls, sep, _ = special_tokens
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single=f"{cls} $A {sep}",
-            pair=f"{cls} $A {sep} $B:1 {sep}:1",
-            special_tokens=[(t, model.token_to_id(t)) for t in (cls, sep)],
-        )
+        tokenizer.post_processor = _template(model, special_tokens)
     return tokenizer
+
+
+def _template(vocabulary, special_tokens):
+    """Where [CLS] and [SEP] go, and which segment a token is of."""
+    _, _, cls, sep, _ = special_tokens
+    return processors.TemplateProcessing(
+        single=f"{cls} $A {sep}",
+        pair=f"{cls} $A {sep} $B:1 {sep}:1",
+        special_tokens=[(t, vocabulary.token_to_id(t)) for t in (cls, sep)],
+    )
 
 
 def _tokenizer_file(path):
@@ -184,8 +236,6 @@ def _read_tokenizer_json(path):
         raise ValueError(
             f"`path` must hold a tokenizer. Received: {path}: {error}"
         ) from error
-    backend.no_truncation()  # as saved with some checkpoints
-    backend.no_padding()
     if not isinstance(backend.model, models.WordPiece):
         raise ValueError(
             "`path` must hold a WordPiece model. Received: "

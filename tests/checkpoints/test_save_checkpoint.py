@@ -150,6 +150,7 @@ def test_the_tokenizer_goes_along(tmp_path, tiny_config, tokenizer):
     settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
     assert settings["tokenizer_class"] == "DistilBertTokenizer"
     assert settings["model_max_length"] == 16
+    assert settings["model_input_names"] == ["input_ids", "attention_mask"]
     text = ["the cat [MASK]"]
     received = kd.load_tokenizer(tmp_path).encode_batch(text)[0]
     np.testing.assert_array_equal(received, tokenizer.encode_batch(text)[0])
@@ -165,6 +166,17 @@ def test_a_table_filled_up_to_a_multiple_of_64_stays(
     table = loaded.backbone.embeddings.token_embedding.embeddings
     assert table.shape == (128, tiny_config.hidden_dim)
     assert kd.load_tokenizer(tmp_path).vocabulary == tokenizer.vocabulary
+
+
+@pytest.mark.parametrize(("num_segments", "types"), [(2, True), (1, False)])
+def test_pairs_have_types_where_the_model_has(
+    tmp_path, tiny_config, tokenizer, num_segments, types
+):
+    config = tiny_config.with_layers(1, num_segments=num_segments)
+    kd.save_checkpoint(kd.BertBackbone(config), tmp_path, tokenizer)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    assert settings["tokenizer_class"] == "BertTokenizer"
+    assert ("token_type_ids" in settings["model_input_names"]) is types
 
 
 def test_a_tokenizer_of_another_vocabulary_is_refused(tmp_path, tokenizer):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tokenizers
 from keras_kd.data.tokenizer import SPECIAL_TOKENS, WordPieceTokenizer
-from keras_kd.data.tokenizer_files import read_normalizer
+from keras_kd.data.tokenizer_files import bert_tokenizer, read_normalizer
+from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer, Whitespace
 
 FABLE = [
@@ -251,7 +252,42 @@ def test_saving_writes_three_files_as_hugging_face_names_them(tmp_path, fable):
         "cls_token": "[CLS]",
         "sep_token": "[SEP]",
         "mask_token": "[MASK]",
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
     }
+
+
+def not_berts(part, value):
+    tokens = [*SPECIAL_TOKENS, "Hello", "##s"]
+    ids = {token: index for index, token in enumerate(tokens)}
+    model = tokenizers.models.WordPiece(ids, unk_token="[UNK]")
+    backend = bert_tokenizer(model, lowercase=False)
+    setattr(model if part == "model" else backend, *value)
+    backend.model = model
+    return WordPieceTokenizer(backend, lowercase=False)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("backend", ("normalizer", tokenizers.normalizers.NFC())),
+        ("backend", ("normalizer", BertNormalizer(False, lowercase=False))),
+        ("backend", ("pre_tokenizer", Whitespace())),
+        ("model", ("continuing_subword_prefix", "@@")),
+        ("model", ("max_input_chars_per_word", 20)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_what_is_not_berts_is_not_said_to_be(tmp_path, part, value):
+    not_berts(part, value).save(tmp_path, tokenizer_class="BertTokenizer")
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    assert settings["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert encode(WordPieceTokenizer.load(tmp_path), "Hello") == [5]
+
+
+def test_what_is_berts_keeps_the_class_asked_for(tmp_path, fable):
+    fable.save(tmp_path, tokenizer_class="DistilBertTokenizer")
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    assert settings["tokenizer_class"] == "DistilBertTokenizer"
 
 
 def test_a_vocabulary_is_lower_cased_where_nothing_else_is_said(tmp_path):
@@ -325,6 +361,21 @@ def test_truncation_and_padding_of_a_tokenizer_file_are_off(tmp_path, googles):
     loaded = WordPieceTokenizer.load(tmp_path)
     assert encode(loaded, "want want want") == [5, 5, 5]
     assert encode(loaded, "want") == [5]
+    backend = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    ours = WordPieceTokenizer(backend)
+    assert encode(ours, "want want want") == [5, 5, 5]
+    assert backend.truncation["max_length"] == 2  # the caller's stays
+    ours.save(tmp_path)
+    saved = json.loads((tmp_path / "tokenizer.json").read_text("utf-8"))
+    assert (saved["truncation"], saved["padding"]) == (None, None)
+
+
+def test_a_tokenizer_without_a_template_gets_berts():
+    ids = {token: index for index, token in enumerate([*SPECIAL_TOKENS, "a"])}
+    model = tokenizers.models.WordPiece(ids, unk_token="[UNK]")
+    pair = WordPieceTokenizer(tokenizers.Tokenizer(model)).backend
+    assert pair.encode("a", "a").ids == [2, 5, 3, 5, 3]
+    assert pair.encode("a", "a").type_ids == [0, 0, 0, 1, 1]
 
 
 # Errors
