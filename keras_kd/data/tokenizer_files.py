@@ -190,8 +190,13 @@ def _read_vocabulary(path):
     A token that comes twice has its last line, as for `transformers`; that id
     of its first, and those of blank lines, have no token.
     """
-    with path.open(encoding="utf-8") as lines:  # `splitlines` has more
-        tokens = [line.rstrip("\n") for line in lines]
+    try:
+        with path.open(encoding="utf-8-sig") as lines:  # `splitlines` has more
+            tokens = [line.rstrip("\n") for line in lines]
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"`path` must hold text in UTF-8. Received: {path}: {error}"
+        ) from error
     return {token: index for index, token in enumerate(tokens) if token}
 
 

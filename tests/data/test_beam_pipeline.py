@@ -44,7 +44,7 @@ def files(folder):
     "options", [(), ("--direct_running_mode=multi_threading",)]
 )
 def test_the_same_bytes_as_the_local_way(
-    tokenizer, corpus, tmp_path, monkeypatch, line_by_line, options
+    tokenizer, corpus, tmp_path, monkeypatch, caplog, line_by_line, options
 ):
     pytest.importorskip("apache_beam")
     monkeypatch.setattr(TokenStore, "SHARD_TOKENS", 500)
@@ -67,6 +67,8 @@ def test_the_same_bytes_as_the_local_way(
     assert len(store.manifest["shards"]) > 10
     assert beams.counts == local.counts
     assert min(local.counts.values()) > 5
+    for name in ("local", "beam"):
+        assert f"{tmp_path / name}: 3.3 % of its tokens are" in caplog.text
     TokenStore(tmp_path / "beam")
 
 

@@ -354,6 +354,19 @@ def test_a_vocabulary_may_have_windows_line_ends(tmp_path):
     assert WordPieceTokenizer.load(file).vocabulary == [*SPECIAL_TOKENS, "a"]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_token(tmp_path):
+    file = tmp_path / "vocab.txt"
+    file.write_text("\n".join([*SPECIAL_TOKENS, "a"]), "utf-8-sig")
+    assert WordPieceTokenizer.load(file).vocabulary == [*SPECIAL_TOKENS, "a"]
+
+
+def test_a_vocabulary_in_another_encoding_is_named(tmp_path):
+    file = tmp_path / "vocab.txt"
+    file.write_text("\n".join([*SPECIAL_TOKENS, "é"]), "latin-1")
+    with pytest.raises(ValueError, match=f"in UTF-8. Received: {file}"):
+        WordPieceTokenizer.load(file)
+
+
 def test_truncation_and_padding_of_a_tokenizer_file_are_off(tmp_path, googles):
     googles.backend.enable_truncation(2)
     googles.backend.enable_padding(length=4)
