@@ -20,6 +20,7 @@ class BatchCheck:
         vocabulary_size: Int, that ids of tokens are below; None: not looked at.
         class_weight: Dict of class id to the factor of its rows' weights; a
             class that is not there has 1. Or None.
+        rank: Int, the number of axes of labels; None: not looked at.
 
     Attributes:
         error: The ValueError of a batch that was refused, or None.
@@ -36,11 +37,13 @@ class BatchCheck:
         positions=False,
         vocabulary_size=None,
         class_weight=None,
+        rank=None,
     ):
         self.num_classes = num_classes
         self.regression = regression
         self.positions = positions
         self.vocabulary_size = vocabulary_size
+        self.rank = rank
         self.factors = None
         self.error = None
         if class_weight is not None:
@@ -78,6 +81,7 @@ class BatchCheck:
 
     def check(self, x, y, weights):
         """Raises a ValueError if something is out of its range."""
+        self.check_shapes(y, weights)
         refuse(
             ~(np.isfinite(weights) & (weights >= 0)),
             weights,
@@ -92,8 +96,11 @@ class BatchCheck:
         elif self.positions:
             self.check_positions("`y`", y, counts, real)
         elif self.num_classes is not None:
+            known = (y >= 0) & (y < self.num_classes)
+            if y.dtype.kind == "f":
+                known &= y == np.floor(y)
             refuse(
-                counts & ~((y >= 0) & (y < self.num_classes)),
+                counts & ~known,
                 y,
                 "`y` must be ids of classes (of a masked LM, of tokens) from 0 "
                 f"to {self.num_classes - 1} wherever `sample_weight` is not 0",
@@ -113,6 +120,27 @@ class BatchCheck:
                 (ids < 0) | (ids >= self.vocabulary_size),
                 ids,
                 f"`token_ids` must be from 0 to {self.vocabulary_size - 1}",
+            )
+
+    def check_shapes(self, y, weights):
+        """Refuses labels that are no numbers, and shapes that do not fit."""
+        if y.dtype.kind not in "biuf":
+            raise ValueError(
+                "`y` must be numbers: ids of classes, such as "
+                "`names.index(label)`. Received: an array of dtype "
+                f"{y.dtype}"
+            )
+        if self.rank is not None and y.ndim != self.rank:
+            raise ValueError(
+                f"`y` must have {self.rank} axes here, one label for each row "
+                "of logits: not one-hot, and without a last axis of 1 "
+                f"(`y[..., 0]`). Received: shape {y.shape}"
+            )
+        sizes = zip(weights.shape, y.shape, strict=False)
+        if weights.ndim > y.ndim or any(w not in (1, n) for w, n in sizes):
+            raise ValueError(
+                "`sample_weight` must have the shape of `y`, or of its first "
+                f"axes. Received: {weights.shape}, and `y` of {y.shape}"
             )
 
     @staticmethod
@@ -156,6 +184,11 @@ def class_factors(class_weight, num_classes):
             "`class_weight` must be left out where labels are no classes. "
             f"Received: {class_weight}"
         )
+    if not hasattr(class_weight, "values"):
+        raise ValueError(
+            "`class_weight` must be a dict of class ids and factors, such as "
+            f"{{0: 1.0, 1: 2.5}}. Received: {class_weight!r}"
+        )
     unknown = [c for c in class_weight if c not in range(num_classes)]
     wrong = [w for w in class_weight.values() if not 0 <= w < float("inf")]
     if unknown or wrong:
@@ -173,12 +206,12 @@ def class_factors(class_weight, num_classes):
 def checked_batches(x, y, sample_weight, check):
     """What `fit` or `evaluate` is given, each batch checked as it comes.
 
-    Arrays are checked at once; batches of a `tf.data.Dataset` or a generator
-    before a step sees them, on any backend, compiled or not. Other sources, and
-    batches without labels, are handed on as they are.
+    Arrays are checked at once; batches of a `tf.data.Dataset`, a `PyDataset`
+    or a generator before a step sees them, on any backend, compiled or not.
+    Other sources, and batches without labels, are handed on as they are.
 
     Args:
-        x: Dataset, generator, or dict of arrays.
+        x: Dataset, `PyDataset`, generator, or dict of arrays.
         y: Array, or None.
         sample_weight: Array, or None.
         check: `BatchCheck`.
@@ -187,11 +220,19 @@ def checked_batches(x, y, sample_weight, check):
         `x`, `y` and `sample_weight`, with the weights of classes.
 
     Raises:
-        ValueError: If arrays are refused, or there are weights of classes and
-            `x` is another source.
+        ValueError: If arrays are refused, labels do not go with a dict, or
+            there are weights of classes and `x` is another source.
     """
     if isinstance(x, dict) and y is not None:
+        y = np.asarray(y) if isinstance(y, (list, tuple)) else y
         return x, y, check(x, y, sample_weight)
+    if y is not None:
+        raise ValueError(
+            "`x` must be a dict of arrays (`token_ids`, `padding_mask`, ...) "
+            f"where `y` is given. Received: {type(x).__name__}"
+        )
+    if isinstance(x, keras.utils.PyDataset):
+        return CheckedPyDataset(x, check), y, sample_weight
     if isinstance(x, types.GeneratorType):
         return (_checked(batch, check) for batch in x), y, sample_weight
     spec = getattr(x, "element_spec", None)
@@ -220,6 +261,38 @@ def _checked(batch, check):
         return batch
     x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
     return x, y, check(x, y, weights)
+
+
+class CheckedPyDataset(keras.utils.PyDataset):
+    """Batches of a `PyDataset`, each checked as it is made.
+
+    Args:
+        source: `PyDataset`.
+        check: `BatchCheck`.
+    """
+
+    def __init__(self, source, check):
+        super().__init__(
+            source.workers, source.use_multiprocessing, source.max_queue_size
+        )
+        self.source = source
+        self.check = check
+
+    @property
+    def num_batches(self):
+        return self.source.num_batches
+
+    def __len__(self):
+        return len(self.source)
+
+    def __getitem__(self, index):
+        return _checked(self.source[index], self.check)
+
+    def on_epoch_begin(self):
+        self.source.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.source.on_epoch_end()
 
 
 def _checked_dataset(dataset, check):

@@ -69,6 +69,7 @@ class TaskTraining:
             getattr(model, "labels_are_positions", False),
             model.config.vocabulary_size if hasattr(model, "config") else None,
             class_weight,
+            labels_rank(model),
         )
 
     def fit(self, *args, **kwargs):
@@ -117,6 +118,14 @@ class TaskTraining:
             return super().evaluate(
                 x, y, *args, sample_weight=sample_weight, **kwargs
             )
+
+
+def labels_rank(model):
+    """Axes of a model's labels: one label for each row of its logits."""
+    outputs = getattr(model, "output", None)
+    if not isinstance(outputs, dict) or "logits" not in outputs:
+        return None
+    return len(outputs["logits"].shape) - 1
 
 
 def fit_arguments(model, args, kwargs):

@@ -108,17 +108,63 @@ def test_a_generator_and_arrays_are_checked_and_the_rest_is_handed_on():
         checked_batches(text_alone, None, None, weighing)
 
 
-def test_batches_of_keras_sequences_are_handed_on():
-    class Batches(keras.utils.PyDataset):
-        def __len__(self):
-            return 1
+class Batches(keras.utils.PyDataset):
+    """One batch."""
 
-        def __getitem__(self, index):
-            return X, np.array([0, 1])
+    def __init__(self, y):
+        super().__init__()
+        self.y = np.array(y)
+        self.ended = 0
 
-    batches = Batches()
-    found = checked_batches(batches, None, None, BatchCheck(num_classes=2))
-    assert found == (batches, None, None)
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return X, self.y
+
+    def on_epoch_end(self):
+        self.ended += 1
+
+
+def test_batches_of_keras_sequences_are_checked_and_weighed():
+    batches = Batches([0, 1])
+    check = BatchCheck(num_classes=2, class_weight={1: 3.0})
+    found, _, _ = checked_batches(batches, None, None, check)
+    assert len(found) == found.num_batches == 1
+    np.testing.assert_array_equal(found[0][2], [1, 3])
+    found.on_epoch_end()
+    assert batches.ended == 1
+    found, _, _ = checked_batches(Batches([0, 7]), None, None, check)
+    with pytest.raises(ValueError, match="Received: 7 at row 1"):
+        found[0]
+
+
+@pytest.mark.parametrize(
+    ("y", "weights", "message"),
+    [
+        ([0.5, 1.0], None, "ids of classes.*Received: 0.5 at row 0"),
+        ([[0], [1]], None, "`y` must have 1 ax.*Received: shape .2, 1.$"),
+        ([[0, 1], [1, 0]], None, "not one-hot"),
+        (["no", "yes"], None, "`y` must be numbers"),
+        ([0, 1], [1.0, 1.0, 1.0], "`sample_weight` must have the shape"),
+        ([0, 1], [[1.0], [1.0]], "`sample_weight` must have the shape"),
+    ],
+)
+def test_labels_and_weights_of_another_form_are_refused(y, weights, message):
+    check = BatchCheck(num_classes=2, rank=1)
+    with pytest.raises(ValueError, match=message):
+        check(X, np.array(y), weights)
+
+
+def test_lists_are_labels_too_and_labels_go_with_a_dict():
+    check = BatchCheck(num_classes=2, rank=1)
+    _, y, weights = checked_batches(X, [0, 1], None, check)
+    np.testing.assert_array_equal(y, [0, 1])
+    np.testing.assert_array_equal(weights, [1, 1])
+    with pytest.raises(ValueError, match="`x` must be a dict.*ndarray"):
+        checked_batches(X["token_ids"], y, None, check)
+    with pytest.raises(ValueError, match="`class_weight` must be a dict"):
+        BatchCheck(num_classes=2, class_weight=[1.0, 2.0])
 
 
 def test_the_error_names_how_many_there_are():
