@@ -1,8 +1,10 @@
 """What task models share: how they train, and how they get an encoder."""
 
 import dataclasses
+import math
 
 import keras
+import numpy as np
 from keras.dtype_policies import DTypePolicyMap
 from keras_kd.layers.dropout import Dropout
 from keras_kd.layers.noise import noise
@@ -70,18 +72,35 @@ class TaskModel(TaskTraining, EncoderModel):
 
         Returns:
             Dict of `logits`, an array with a row for each row of `x` that is
-            not padding alone, as filler is.
+            not padding alone, as filler is. Of batches of several widths it
+            is as wide as the widest; what a text lacks is 0, of a span
+            extractor -1e9.
         """
         found = self.logits_alone().predict(x, *args, **kwargs)
-        return {"logits": found["logits"][found["real_rows"]]}
+        real = found["real_rows"]
+        logits, widths = found["logits"], found["widths"]
+        shape = [None, *self.output["logits"].shape[1:]]
+        if None in shape[1:]:
+            lacking = -1e9 if self.labels_are_positions else 0.0
+            logits = join_rows(logits, widths, shape, lacking)
+        return {"logits": logits[real]}
 
     def logits_alone(self):
-        """This model without its other outputs, and which rows are real."""
+        """This model without its other outputs, and which rows are real.
+
+        Logits of as many places as a batch is wide are flat, since Keras
+        joins batches of one shape alone; `widths` says how many places.
+        """
         inputs = {tensor.name: tensor for tensor in self.inputs}
         real = keras.ops.any(inputs["padding_mask"] != 0, axis=-1)
+        places = inputs.get("mask_positions", inputs["padding_mask"])
+        logits = self.output["logits"]
+        if None in logits.shape[1:]:
+            logits = keras.ops.reshape(logits, (-1,))
+        widths = keras.ops.sum(keras.ops.ones_like(places), axis=-1)
         model = SharingModel(
             inputs,
-            {"logits": self.output["logits"], "real_rows": real},
+            {"logits": logits, "real_rows": real, "widths": widths},
             name=f"logits_of_{self.name}",
         )
         if self.compiled:
@@ -106,6 +125,38 @@ class TaskModel(TaskTraining, EncoderModel):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
+
+
+def join_rows(flat, widths, shape, lacking):
+    """Rows of several widths as one array, as wide as the widest.
+
+    Args:
+        flat: Float array, all rows' values, one row after the other.
+        widths: Int array (N,), of each row.
+        shape: List, the shape of rows: None for N, and for the width.
+        lacking: Float, what narrower rows are filled up with.
+
+    Returns:
+        Float array of that shape.
+    """
+    axis = shape.index(None, 1)
+    sizes = widths * math.prod(size for size in shape if size is not None)
+    widest = int(max(widths, default=0))
+    joined = np.full(
+        (len(widths), *shape[1:axis], widest, *shape[axis + 1 :]),
+        lacking,
+        flat.dtype,
+    )
+    ends = np.cumsum(sizes)
+    for row, (width, size, end) in enumerate(
+        zip(widths, sizes, ends, strict=True)
+    ):
+        values = flat[end - size : end]
+        place = (row, *[slice(None)] * (axis - 1), slice(0, int(width)))
+        joined[place] = values.reshape(
+            *shape[1:axis], width, *shape[axis + 1 :]
+        )
+    return joined
 
 
 class DenseTask(TaskModel):

@@ -107,3 +107,21 @@ def test_predict_gives_logits_alone_one_row_a_text(
     np.testing.assert_allclose(
         found["logits"], model(TEXTS)["logits"], rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize(("model_class", "arguments"), TASKS)
+def test_predict_takes_batches_of_several_widths(
+    tiny_config, model_class, arguments
+):
+    model = model_class(tiny_config, seed=0, **arguments)
+    wide = {n: np.pad(v, ((0, 0), (0, 2))) for n, v in TEXTS.items()}
+    batches = ((x,) for x in (TEXTS, wide))
+    found = model.predict(batches, steps=2, verbose=0)["logits"]
+    logits = np.array(model(wide)["logits"])
+    narrow = logits.copy()
+    if model_class is kd.BertTokenClassifier:
+        narrow[:, 4:] = 0.0
+    if model_class is kd.BertSpanExtractor:
+        narrow[..., 4:] = -1e9
+    expected = np.concatenate([narrow, logits])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
