@@ -1,5 +1,7 @@
 """What Hugging Face's config.json says of a task's head, read and written."""
 
+import warnings
+
 from keras_kd.models import (
     BertBackbone,
     BertClassifier,
@@ -36,13 +38,21 @@ def label_names(theirs):
         theirs: Dict, their config.json.
 
     Returns:
-        List of str; "LABEL_0", ... where it has none.
+        List of str, of `id2label`, or else of `label2id`; "LABEL_0", ...
+        where it has neither.
 
     Raises:
-        ValueError: If `id2label` does not name the labels 0 .. n - 1, each
-            by another name.
+        ValueError: If the field does not name the labels 0 .. n - 1, each by
+            another name.
+
+    Warns:
+        UserWarning: If there are not `num_labels` of them.
     """
-    said = theirs.get("id2label")
+    field, said = "id2label", theirs.get("id2label")
+    if not said and theirs.get("label2id"):
+        field, said = "label2id", theirs["label2id"]
+        if isinstance(said, dict):
+            said = {str(index): name for name, index in said.items()}
     if not said:
         number = theirs.get("num_labels") or 2
         if not isinstance(number, int) or number < 1:
@@ -58,9 +68,16 @@ def label_names(theirs):
     whole = names and all(isinstance(name, str) for name in names)
     if not whole or len(set(names)) < len(names):
         raise ValueError(
-            "`id2label` of config.json must give each label from 0 upwards, "
+            f"`{field}` of config.json must give each label from 0 upwards, "
             'without holes, a name of its own, such as {"0": "no", "1": '
-            f'"yes"}}. Received: {said!r}'
+            f'"yes"}}. Received: {theirs[field]!r}'
+        )
+    number = theirs.get("num_labels")
+    if number is not None and number != len(names):
+        warnings.warn(
+            f"`num_labels` of config.json is {number!r}, but `{field}` names "
+            f"{len(names)} labels, which count: {names}",
+            stacklevel=2,
         )
     return names
 
@@ -91,9 +108,15 @@ def read_head(theirs, kind, model_class):
         _check_one_class(theirs, arguments["class_names"])
     if model_class is BertRegressor:
         names = label_names(theirs)
-        if len(names) == 1:
-            arguments["score_name"] = names[0]
-            arguments["sigmoid"] = _is_sigmoid(theirs)
+        if len(names) > 1:
+            raise ValueError(
+                "`model_class` must be kd.BertClassifier, or None, for a "
+                f"config.json of {len(names)} labels: a regressor gives one "
+                "number. Received: BertRegressor, `problem_type` "
+                f"{theirs.get('problem_type')!r}, and labels {names}"
+            )
+        arguments["score_name"] = names[0]
+        arguments["sigmoid"] = _is_sigmoid(theirs)
     return arguments
 
 
@@ -147,6 +170,14 @@ def _check_one_class(theirs, names):
             "here; model_class=kd.BertBackbone reads the encoder alone. "
             f"Received: {problem!r} of {len(names)} labels, {names}"
         )
+    field, said = _activation(theirs)
+    if SCORES.get(said):
+        raise ValueError(
+            f"`{field}` of config.json must not be a sigmoid where there are "
+            f"{len(names)} labels, each a score of its own: a text has one "
+            "class here; model_class=kd.BertBackbone reads the encoder alone. "
+            f"Received: {said!r}"
+        )
 
 
 def _is_sigmoid(theirs):
@@ -155,12 +186,7 @@ def _is_sigmoid(theirs):
     By what sentence-transformers wrote, else as `transformers` has it in its
     pipelines: of all but regression.
     """
-    newer = theirs.get("sentence_transformers") or {}
-    field, said = "sentence_transformers.activation_fn", None
-    if isinstance(newer, dict):
-        said = newer.get("activation_fn")
-    if said is None:
-        field, said = OLD_SCORE, theirs.get(OLD_SCORE)
+    field, said = _activation(theirs)
     if said is None:
         return theirs.get("problem_type") != NUMBERS
     if said not in SCORES:
@@ -170,3 +196,12 @@ def _is_sigmoid(theirs):
             f"Received: {said!r}"
         )
     return SCORES[said]
+
+
+def _activation(theirs):
+    """What sentence-transformers makes scores with: the field, and a str."""
+    newer = theirs.get("sentence_transformers") or {}
+    said = newer.get("activation_fn") if isinstance(newer, dict) else None
+    if said is not None:
+        return "sentence_transformers.activation_fn", said
+    return OLD_SCORE, theirs.get(OLD_SCORE)

@@ -51,6 +51,13 @@ def test_an_activation_that_is_not_known_is_named():
             "`problem_type`.*'regression' of 2 labels",
         ),
         ({"num_labels": 2, "problem_type": "ranking"}, "'ranking'"),
+        (
+            {
+                "num_labels": 3,
+                "sentence_transformers": {"activation_fn": SIGMOID},
+            },
+            "activation_fn` .*must not be a sigmoid where there are 3 labels",
+        ),
     ],
 )
 def test_what_no_classifier_here_is_is_refused(theirs, message):
@@ -82,3 +89,27 @@ def test_labels_are_in_their_order():
     assert label_names({}) == ["LABEL_0", "LABEL_1"]
     with pytest.raises(ValueError, match="`num_labels`.*'3'"):
         label_names({"num_labels": "3"})
+
+
+def test_a_regressor_is_not_made_of_several_labels():
+    theirs = {"num_labels": 2, "problem_type": "regression"}
+    expected = "`model_class` must be kd.BertClassifier.*'regression'"
+    with pytest.raises(ValueError, match=expected):
+        read_head(theirs, "distilbert", kd.BertRegressor)
+
+
+def test_label2id_names_labels_where_it_stands_alone():
+    said = {"neg": 2, "pos": 0, "neutral": 1}
+    assert label_names({"label2id": said}) == ["pos", "neutral", "neg"]
+    both = {"id2label": {"0": "a", "1": "b"}, "label2id": said}
+    assert label_names(both) == ["a", "b"]
+    with pytest.raises(ValueError, match="`label2id`.*{'neg': 2}"):
+        label_names({"label2id": {"neg": 2}})
+
+
+def test_a_number_of_labels_that_contradicts_their_names_is_said():
+    theirs = {"id2label": {"0": "a", "1": "b"}, "num_labels": 5}
+    with pytest.warns(
+        UserWarning, match="`num_labels` .* is 5, but `id2label`"
+    ):
+        assert label_names(theirs) == ["a", "b"]
