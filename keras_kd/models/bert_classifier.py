@@ -27,8 +27,11 @@ class BertClassifier(NamedClasses):
         The backbone's dict, and `logits`, (B, C), in float32.
 
     Raises:
-        ValueError: If there is no class, or one twice.
+        ValueError: If there is but one class, whose probability is always 1,
+            or one twice.
     """
+
+    fewest = 2
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

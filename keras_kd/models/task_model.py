@@ -267,8 +267,10 @@ class NamedClasses(DenseTask):
         dtype: As of `DenseTask`.
 
     Raises:
-        ValueError: If there is no class, or one twice.
+        ValueError: If there are fewer classes than `fewest`, or one twice.
     """
+
+    fewest = 1
 
     def __init__(
         self,
@@ -280,10 +282,12 @@ class NamedClasses(DenseTask):
         **kwargs,
     ):
         names = list(class_names or ())
-        if not names or len(set(names)) < len(names):
+        few = isinstance(class_names, str) or len(names) < self.fewest
+        if few or len(set(names)) < len(names):
             raise ValueError(
-                "`class_names` must name a class, each by another name. "
-                f"Received: {class_names}"
+                f"`class_names` must name a class, or more (at least "
+                f"{self.fewest} here), each by another name; a score of one "
+                f"logit is a `BertRegressor`'s. Received: {class_names!r}"
             )
         super().__init__(
             config, len(names), classifier_dropout, seed, dtype, **kwargs

@@ -83,3 +83,14 @@ def test_a_score_of_a_sigmoid_learns_by_cross_entropy(tiny_config):
     np.testing.assert_allclose(mse, ((scores - labels) ** 2).mean(), rtol=1e-5)
     again = kd.BertRegressor.from_config(model.get_config())
     assert again.sigmoid
+
+
+@pytest.mark.parametrize("names", [["good"], "yes"])
+def test_a_classifier_has_two_classes_or_more(tiny_config, names):
+    expected = "`class_names` .*at least 2 here.*`BertRegressor`"
+    with pytest.raises(ValueError, match=expected):
+        kd.BertClassifier(tiny_config, names)
+    with pytest.raises(ValueError, match=expected):
+        kd.BertClassifier.from_encoder(
+            kd.BertBackbone(tiny_config), class_names=names
+        )
