@@ -109,6 +109,12 @@ def main(config):
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision or kd.choose_precision())
     teacher, tokenizer = load_teacher(config.teacher)
+    if config.block_length > teacher.config.max_sequence_length:
+        sys.exit(
+            "`--block-length` must be at most the teacher's "
+            f"{teacher.config.max_sequence_length} positions. "
+            f"Received: {config.block_length}"
+        )
     train, held_out = read_corpora(config)
     with new_run_folder(config) as beside:
         tokenizer.save(beside)

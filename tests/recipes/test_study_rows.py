@@ -2,6 +2,7 @@
 
 import json
 
+import keras_kd as kd
 import pytest
 import study_rows
 
@@ -56,3 +57,21 @@ def test_study_rows_states_means_and_intervals_of_distances():
 def test_study_rows_wants_more_than_one_seed():
     with pytest.raises(SystemExit, match="2 to 8 of them"):
         study_rows.main(study_rows.Config(seeds=(0,)))
+
+
+def test_study_rows_has_blocks_that_the_teacher_has_room_for(tmp_path):
+    tokenizer = kd.WordPieceTokenizer.train(["a cat sat on a mat"] * 9, 60)
+    tokenizer.save(tmp_path / "teacher")
+    shape = kd.BertConfig(
+        tokenizer.vocabulary_size, 1, 8, 1, max_sequence_length=16
+    )
+    kd.BertMaskedLM(shape).save(tmp_path / "teacher" / "teacher.keras")
+    config = study_rows.Config(
+        teacher=str(tmp_path / "teacher"),
+        run=str(tmp_path / "run"),
+        block_length=17,
+        precision="float32",
+    )
+    with pytest.raises(SystemExit, match="teacher's 16 positions.*: 17"):
+        study_rows.main(config)
+    assert not (tmp_path / "run").exists()
