@@ -142,12 +142,14 @@ def look_alikes(numbers):
 def _meaning(label):
     """The same for labels that look alike.
 
-    They differ by case, spaces, quotes, zeros, or signs that nobody sees.
+    They differ by case, width, spaces, hyphens between words, quotes, zeros,
+    or signs that nobody sees.
     """
-    label = unicodedata.normalize("NFC", label)
+    label = unicodedata.normalize("NFKC", label)
     label = "".join(c for c in label if unicodedata.category(c) != "Cf")
     label = " ".join(label.split()).casefold()
     label = label.strip("\"' ") or label
+    label = re.sub(r"(?<=\w)[-_ ]+(?=\w)", " ", label)
     if re.fullmatch(r"[+-]?[0-9]+(\.0*)?", label):
         return int(label.partition(".")[0])
     return label

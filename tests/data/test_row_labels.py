@@ -44,6 +44,9 @@ def test_dirty_labels_may_be_taken_as_they_are_or_as_others():
         (["a b", "a b", "a  b"], "'a  b' beside 'a b' in f, line 3"),
         (["pos", "pos", "pos\u200b"], "beside 'pos' in f, line 3"),
         (["caf\u00e9", "cafe\u0301"], "spell a class in one way"),
+        (["pos", "pos", "\uff50\uff4f\uff53"], "beside 'pos' in f, line 3"),
+        (["not spam", "not-spam", "not-spam"], "'not spam' beside 'not-spam'"),
+        (["not_spam", "not_spam", "Not Spam"], "beside 'not_spam' in f, line"),
         (["pos", "pos", '"Pos"'], "beside 'pos' in f, line 3"),
         (["None", "none"], "hold a label. Received: 'None' in f, line 1"),
         (["a", "b", "a,b", "b; a"], "not supported yet.*line 3, 'b; a' in"),
@@ -60,7 +63,15 @@ def test_what_is_no_class_is_named(values, message):
 
 @pytest.mark.parametrize(
     "values",
-    [["none", "some"], ["a,b", "c"], ["[CLS", "x"], ["1", "2"], ['"', "''"]],
+    [
+        ["none", "some"],
+        ["a,b", "c"],
+        ["[CLS", "x"],
+        ["1", "2"],
+        ['"', "''"],
+        ["1", "-1", "+", "-", "_"],
+        ["notspam", "not spam"],
+    ],
 )
 def test_what_may_be_a_class_is_one(values):
     assert read(values) == values
