@@ -135,7 +135,7 @@ class _Judge:
             return False
         if len(cells) != self.columns or _COMMENT.match(" ".join(cells)):
             return True
-        if len(cells[0]) > 1 or self.tag is None:  # "#tag", a word
+        if cells[0].strip("#") or self.tag is None:  # "#tag", a word
             return False
         return cells[self.tag] not in self.tags
 

@@ -29,6 +29,7 @@ SENTENCES = [(("lisbon", "is"), ("B-LOC", "O")), (("anna",), ("B-PER",))]
         "# sent_id = 1",
         "# text = lisbon O",
         "# x y d0",
+        "## a comment",
         "# a comment of several words",
         "#begin document (bc/cctv/00); part 000",
         "# newdoc id d0\n# sent_id = 1\n# text = O",
