@@ -188,10 +188,12 @@ def _read_jsonl(file, text_column):
     for place, row in read_json_lines(file):
         text = row.get(text_column) if isinstance(row, dict) else row
         if not isinstance(text, str):
+            there = row
+            if isinstance(row, dict):
+                there = {text_column: text} if text_column in row else [*row]
             raise ValueError(
                 f"`text_column` must be a key with text. Expected "
-                f"{text_column!r} in {place}. Received: "
-                f"{sorted(row) if isinstance(row, dict) else row!r}"
+                f"{text_column!r} in {place}. Received: {there!r:.200}"
             )
         try:
             text.encode("utf-8")

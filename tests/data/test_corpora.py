@@ -385,14 +385,22 @@ def test_a_missing_column_is_refused_naming_file_and_columns(tmp_path, name):
         read(file)
 
 
-@pytest.mark.parametrize("row", ['{"id": 2}', '{"text": null, "id": 2}', "[1]"])
+@pytest.mark.parametrize(
+    "row, received",
+    [
+        ('{"id": 2}', "['id']"),
+        ('{"text": null, "id": 2}', "{'text': None}"),
+        ("[1]", "[1]"),
+    ],
+)
 def test_a_jsonl_row_without_text_is_refused_naming_file_and_line(
-    tmp_path, row
+    tmp_path, row, received
 ):
     file = tmp_path / "a.jsonl"
     file.write_text(f'{{"text": "x"}}\n\n{row}\n', "utf-8")
-    with pytest.raises(ValueError, match=f"'text' in {file}, line 3"):
+    with pytest.raises(ValueError, match=f"'text' in {file}, line 3") as error:
         read(file)
+    assert str(error.value).endswith(f"Received: {received}")
 
 
 def test_a_broken_json_line_is_refused_naming_file_and_line(tmp_path):
