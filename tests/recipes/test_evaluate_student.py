@@ -3,12 +3,10 @@
 import dataclasses
 import json
 import re
-import shutil
 
 import keras_kd as kd
 import distill_masked_lm
 import evaluate_student
-import evaluated_text
 import numpy as np
 import pytest
 import train_teacher
@@ -327,101 +325,18 @@ def test_masks_are_filled_with_what_the_model_says(runs):
     )
 
 
-def with_settings(runs, folder, **settings):
-    """A run folder of the student with another config.json."""
-    shutil.copytree(runs / "student", folder)
-    shutil.rmtree(folder / "card", ignore_errors=True)
-    for name in ("evaluation.json", "evaluation.png"):
-        (folder / name).unlink(missing_ok=True)
-    (folder / "config.json").write_text(json.dumps(settings))
-    return str(folder)
-
-
-def test_the_text_is_the_runs_own(runs, tmp_path):
-    text = str(runs / "text.txt")
-    first = with_settings(
-        runs, tmp_path / "a", corpus=[text], text_column="text", store=[]
-    )
-    of_store = with_settings(
-        runs, tmp_path / "b", corpus=["docstrings"], store=["s"]
-    )
-    plain = evaluate_student.Config(runs=(first,))
-    assert evaluated_text.with_text(plain).corpus == (text,)
-    found = evaluated_text.with_text(
-        dataclasses.replace(plain, runs=(of_store,))
-    )
-    assert (found.store, found.corpus) == (("s",), ())
-    named = dataclasses.replace(plain, corpus=("other.txt",))
-    assert evaluated_text.with_text(named) == named
-    for changes, message in (
-        ({"runs": (first, of_store)}, "one text.*Received: .*text.txt.*; .*s"),
-        ({"runs": (str(runs / "student"),)}, "Received: none in"),
-        ({"validation_corpus": ("v",)}, "`--validation-corpus`.*--corpus"),
-        ({"corpus": ("c",), "store": ("s",)}, "`--corpus`.*with --store"),
-    ):
-        with pytest.raises(SystemExit, match=message):
-            evaluated_text.with_text(dataclasses.replace(plain, **changes))
-
-
-def model_of(positions):
-    config = kd.BertConfig(9, 1, 4, 1, max_sequence_length=positions)
-    return dataclasses.make_dataclass("Model", ["config"])(config)
-
-
-@pytest.mark.parametrize(
-    "block_length, smoke, own, expected",
-    [
-        (None, False, None, 32),  # 64 where nothing is known, but for the room
-        (None, False, 16, 16),
-        (None, False, 128, 32),
-        (24, False, 16, 24),
-        (40, True, None, 32),
-    ],
-)
-def test_blocks_are_no_longer_than_the_positions(
-    tmp_path, block_length, smoke, own, expected
-):
-    settings = {} if own is None else {"block_length": own}
-    (tmp_path / "config.json").write_text(json.dumps(settings))
-    config = evaluate_student.Config(block_length=block_length, smoke=smoke)
-    models = {str(tmp_path): model_of(32), "none": model_of(512)}
-    found = evaluated_text.with_block_length(config, models)
-    assert found.block_length == expected
-
-
-def test_blocks_that_do_not_fit_are_refused(runs, tmp_path):
-    models = {"run": model_of(32)}
-    config = evaluate_student.Config(block_length=33)
-    with pytest.raises(SystemExit, match="at most the models' 32.*: 33$"):
-        evaluated_text.with_block_length(config, models)
-    tokenizer = kd.WordPieceTokenizer.load(runs / "teacher")
-    kd.TokenStore.write(tmp_path / "train", ["alpha " * 90], tokenizer, 40)
-    config = evaluate_student.Config(store=(str(tmp_path),))
-    with pytest.raises(SystemExit, match="Received: 40 of --store"):
-        evaluated_text.with_block_length(config, models)
-    longer = {"run": model_of(64)}
-    found = evaluated_text.with_block_length(config, longer)
-    assert found.block_length == 40
-
-
-def test_a_teacher_among_the_runs_is_the_teacher(runs, tmp_path, capsys):
-    teacher = str(runs / "teacher")
-    student = with_settings(runs, tmp_path / "s", alpha_ce=5.0, teacher=teacher)
-    plain = evaluate_student.Config(runs=(f"{student}/", teacher))
-    found = evaluated_text.with_teacher(plain)
-    assert found.teacher == teacher
-    assert found.runs == (student, teacher)
-    assert f"The teacher is {teacher}" in capsys.readouterr().out
-    alone = dataclasses.replace(plain, runs=(student,))
-    assert evaluated_text.with_teacher(alone).teacher is None
-
-    # Where another is given, it is a teacher all the same, and that is said.
+def test_another_teacher_than_the_one_given_is_said(runs):
+    teacher, student = str(runs / "teacher"), runs / "student"
+    path = student / "config.json"
+    settings = path.read_text("utf-8")
+    path.write_text(json.dumps({"alpha_ce": 5.0, "teacher": teacher}))
     model = evaluate_student.load_model(student)
     assert card_facts.run_facts(teacher, model, "other")["role"] == "teacher"
     facts = card_facts.run_facts(student, model, "other")
     assert facts["other_teacher"] == teacher
     facts = card_facts.run_facts(student, model, f"{teacher}/")
     assert (facts["role"], facts["other_teacher"]) == ("distilled", None)
+    path.write_text(settings, "utf-8")
 
 
 def test_an_earlier_card_is_not_replaced_unasked(config, tmp_path):
