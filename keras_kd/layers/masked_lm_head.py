@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 from keras_kd.layers.activations import get_activation, serialize_activation
+from keras_kd.layers.float_dense import FloatDense
 from keras_kd.layers.noise import noise
 from keras_kd.layers.seeds import split_seed
 
@@ -54,7 +55,7 @@ class MaskedLMHead(keras.layers.Layer):
         seeds = split_seed(seed, 2)
         self.decoder = None
         self.decoder_initializer = noise(initializer_range, seeds[1])
-        self.dense = keras.layers.Dense(
+        self.dense = FloatDense(
             token_embedding.output_dim,
             activation=get_activation(activation),
             kernel_initializer=noise(initializer_range, seeds[0]),

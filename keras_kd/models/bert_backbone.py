@@ -9,6 +9,7 @@ from keras_kd.layers import (
     EncoderLayer,
     LayerDrop,
 )
+from keras_kd.layers.float_dense import FloatDense
 from keras_kd.layers.noise import noise
 from keras_kd.layers.seeds import split_seed
 from keras_kd.models.presets import BertConfig
@@ -301,7 +302,7 @@ class BertBackbone(EncoderModel):
 
         pooler = None
         if config.pooler:
-            pooler = keras.layers.Dense(
+            pooler = FloatDense(
                 config.hidden_dim,
                 activation=config.pooler_activation,
                 kernel_initializer=noise(config.initializer_range, seeds[1]),

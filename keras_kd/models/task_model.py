@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras.dtype_policies import DTypePolicyMap
 from keras_kd.layers.dropout import Dropout
+from keras_kd.layers.float_dense import FloatDense
 from keras_kd.layers.noise import noise
 from keras_kd.layers.seeds import split_seed
 from keras_kd.models.bert_backbone import (
@@ -198,7 +199,7 @@ class DenseTask(TaskModel):
             config, seed=seeds[0], dtype=dtype, name="backbone"
         )
         dropout = Dropout(classifier_dropout, seed=seeds[1], dtype=dtype)
-        classifier = keras.layers.Dense(
+        classifier = FloatDense(
             num_outputs,
             kernel_initializer=noise(config.initializer_range, seeds[2]),
             dtype=dtype if isinstance(dtype, DTypePolicyMap) else "float32",
