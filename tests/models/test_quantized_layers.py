@@ -55,15 +55,10 @@ def test_int8_is_near_float(quantized):
 
 
 @pytest.mark.parametrize(
-    ("model_class", "arguments"),
-    [
-        (kd.BertClassifier, {"class_names": ["no", "yes"]}),
-        (kd.BertTokenClassifier, {"class_names": ["O", "B-X"]}),
-        (kd.BertRegressor, {}),
-    ],
+    "model_class", [kd.BertClassifier, kd.BertTokenClassifier]
 )
-def test_the_logits_of_a_task_are_near_float(model_class, arguments):
-    model = model_class(CONFIG, **arguments, seed=0)
+def test_the_logits_of_a_task_are_near_float(model_class):
+    model = model_class(CONFIG, [f"B-{i}" for i in range(40)], seed=0)
     expected = outputs_of(model)
     model.quantize("int8")
     assert model.classifier.quantization_mode is None
