@@ -28,6 +28,7 @@ from run_folder import (
     write_json,
 )
 from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
+from run_precision import set_precision
 from text_batches import fit, make_batches, read_corpora
 
 
@@ -84,8 +85,8 @@ class Config:
             distilbert had 5e-4.
         seed: Of weights, order, masks.
         loggers: What logs the run: csv, tensorboard, wandb, mlflow.
-        precision: Keras's policy, such as mixed_bfloat16, which is faster on
-            processors that have it, as long as XLA is off.
+        precision: Keras's policy, such as mixed_bfloat16; auto tries which is
+            faster on this machine, and says it.
         jit_compile: XLA; default: what suits this machine.
         smoke: A few steps on short sequences, to see that everything runs.
     """
@@ -147,7 +148,7 @@ def main(config):
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
+    config = set_precision(config)
     teacher, tokenizer = load_teacher(config.teacher)
     if config.block_length > teacher.config.max_sequence_length:
         sys.exit(

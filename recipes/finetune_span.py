@@ -33,6 +33,7 @@ from finetuning import (
 )
 from run_folder import new_run_folder, read_config, write_json
 from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
+from run_precision import set_precision
 from span_extraction import (
     answer_options,
     make_windows,
@@ -83,7 +84,8 @@ class Config:
             apart, which takes twice as long; 0 for one pass.
         seed: Of the head, the order and dropout.
         loggers: What logs the run: csv, tensorboard, wandb, mlflow.
-        precision: Keras's policy, such as mixed_bfloat16.
+        precision: Keras's policy, such as mixed_bfloat16; auto tries which is
+            faster on this machine, and says it.
         jit_compile: XLA; default: what suits this machine.
         smoke: A few questions, to see that everything runs.
     """
@@ -131,7 +133,7 @@ def main(config):
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
+    config = set_precision(config)
     questions = read_questions(config)
     model_class = kd.BertSpanExtractor
     teacher, tokenizer = load_task_teacher(config, model_class)

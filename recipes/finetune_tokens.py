@@ -34,6 +34,7 @@ from finetuning import (
 )
 from run_folder import new_run_folder, read_config, write_json
 from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
+from run_precision import set_precision
 from word_tagging import make_batches, measure, read_task
 
 
@@ -76,7 +77,8 @@ class Config:
             apart, which takes twice as long; 0 for one pass.
         seed: Of the head, the order and dropout.
         loggers: What logs the run: csv, tensorboard, wandb, mlflow.
-        precision: Keras's policy, such as mixed_bfloat16.
+        precision: Keras's policy, such as mixed_bfloat16; auto tries which is
+            faster on this machine, and says it.
         jit_compile: XLA; default: what suits this machine.
         smoke: A few sentences, to see that everything runs.
     """
@@ -122,7 +124,7 @@ def main(config):
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
+    config = set_precision(config)
     model_class = kd.BertTokenClassifier
     teacher, tokenizer = load_task_teacher(config, model_class)
     task = read_task(config, teacher)

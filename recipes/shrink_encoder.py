@@ -31,6 +31,7 @@ from run_folder import (
     write_json,
 )
 from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
+from run_precision import set_precision
 from text_batches import fit, make_plain_batches, read_corpora
 
 
@@ -69,7 +70,8 @@ class Config:
         learning_rate: Highest learning rate.
         seed: Of order and dropout.
         loggers: What logs the run: csv, tensorboard, wandb, mlflow.
-        precision: Keras's policy, such as mixed_bfloat16.
+        precision: Keras's policy, such as mixed_bfloat16; auto tries which is
+            faster on this machine, and says it.
         jit_compile: XLA; default: what suits this machine.
         smoke: A few steps on short sequences, to see that everything runs.
     """
@@ -114,7 +116,7 @@ def main(config):
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
+    config = set_precision(config)
     teacher, tokenizer = load_encoder(config)
     cuts = {plan: cut(config, teacher, plan) for plan in config.plans}
     if not cuts:

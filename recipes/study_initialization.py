@@ -28,9 +28,9 @@ import sys
 from typing import Literal
 
 import keras_kd as kd
-import keras
 
 from run_folder import keep_config, read_config
+from run_precision import set_precision
 from study_arms import STUDENTS, TEACHERS
 from study_report import write_report
 from study_runs import Runs
@@ -62,7 +62,8 @@ class Config:
         calibration_batches: Of the first half, to compensate by.
         teacher_rates: Learning rates that are tried for teachers.
         student_rates: Learning rates that are tried for students.
-        precision: Keras's policy.
+        precision: Keras's policy, such as mixed_bfloat16; auto tries which is
+            faster on this machine, and says it.
         jit_compile: XLA; default: what suits this machine.
         verbose: Keras's bars: 0, 1 or 2.
         smoke: Tiny sizes and a few steps, to see that everything runs.
@@ -140,7 +141,7 @@ FREE = ("run", "seeds", "jit_compile", "verbose")  # may change later
 def main(config):
     """Tunes; trains teachers and students seed by seed; reports."""
     config = complete(config)
-    keras.config.set_dtype_policy(config.precision)
+    config = set_precision(config)
     folder = pathlib.Path(config.run)
     keep_config(config, folder, FREE)
     store, tokenizer = open_store(config)

@@ -29,6 +29,7 @@ from run_folder import (
     read_config,
     write_json,
 )
+from run_precision import set_precision
 from text_batches import make_batches, read_corpora
 
 
@@ -59,7 +60,8 @@ class Config:
         optimizer: "muon", "adamw" or "distilbert".
         learning_rate: Highest learning rate.
         seed: Of weights, where they do not come from the teacher.
-        precision: Keras's policy; default: what suits this machine.
+        precision: Keras's policy, such as mixed_bfloat16; auto, the default,
+            tries which is faster on this machine, and says it.
         jit_compile: XLA; default: what suits this machine.
         smoke: A few steps on short sequences, to see that everything runs.
     """
@@ -82,7 +84,7 @@ class Config:
     optimizer: str = "muon"
     learning_rate: float = 1e-3
     seed: int = 0
-    precision: str | None = None
+    precision: str = "auto"
     jit_compile: bool | None = None
     smoke: bool = False
 
@@ -107,7 +109,7 @@ def main(config):
     if not 2 <= len(set(config.seeds)) <= 8:
         sys.exit(f"`--seeds` must be 2 to 8 of them. Received: {config.seeds}")
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision or kd.choose_precision())
+    config = set_precision(config)
     teacher, tokenizer = load_teacher(config.teacher)
     if config.block_length > teacher.config.max_sequence_length:
         sys.exit(

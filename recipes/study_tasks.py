@@ -18,11 +18,11 @@ import pathlib
 import sys
 
 import keras_kd as kd
-import keras
 
 from classification import read_task, with_task
 from finetuning import check_length, load_encoder
 from run_folder import keep_config, read_config
+from run_precision import set_precision
 from task_report import write_report
 from task_runs import TaskRuns, students
 
@@ -69,7 +69,8 @@ class Config:
         temperature: Of the soft targets.
         r_drop: Without a teacher: weight of how far two passes with dropout are
             apart, which takes twice as long; 0 for one pass.
-        precision: Keras's policy, such as mixed_bfloat16.
+        precision: Keras's policy, such as mixed_bfloat16; auto tries which is
+            faster on this machine, and says it.
         jit_compile: XLA; default: what suits this machine.
         smoke: A few texts, to see that everything runs.
     """
@@ -135,7 +136,7 @@ def main(config):
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     check(config)
-    keras.config.set_dtype_policy(config.precision)
+    config = set_precision(config)
     folder = pathlib.Path(config.run)
     # Further seeds could choose another of the teacher's rates.
     more_seeds = () if config.teacher_rates else ("seeds",)

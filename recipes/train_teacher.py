@@ -28,6 +28,7 @@ from run_folder import (
     write_json,
 )
 from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
+from run_precision import set_precision
 from text_batches import (
     fit,
     load_store_tokenizer,
@@ -88,8 +89,8 @@ class Config:
         learning_rate: Highest learning rate of Muon; AdamW wants a third.
         seed: Of weights, order, masks, LayerDrop.
         loggers: What logs the run: csv, tensorboard, wandb, mlflow.
-        precision: Keras's policy, such as mixed_bfloat16, which is faster on
-            processors that have it, as long as XLA is off.
+        precision: Keras's policy, such as mixed_bfloat16; auto tries which is
+            faster on this machine, and says it.
         jit_compile: XLA; default: what suits this machine.
         smoke: Tiny sizes and a few steps, to see that everything runs.
     """
@@ -164,7 +165,7 @@ def main(config):
     if config.smoke:
         config = dataclasses.replace(config, **SMOKE)
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
+    config = set_precision(config)
     start, tokenizer = load_start(config)
     train, held_out = read_corpora(config)
     rates = layer_drop_of(config, start.config if start else shape_of(config))

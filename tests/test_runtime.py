@@ -121,7 +121,7 @@ def test_bfloat16_of_a_processor_is_read_from_its_flags(
     ],
 )
 def test_a_processor_s_bfloat16_must_be_faster_when_it_is_tried(
-    monkeypatch, fresh_probes, float32, bfloat16, chosen, said
+    monkeypatch, fresh_probes, caplog, float32, bfloat16, chosen, said
 ):
     """With stand-in timings, in turns: the first of each is not counted."""
     turns = [9.0, 8.0, *[2 * float32, 2 * bfloat16] * 4, float32, bfloat16]
@@ -133,6 +133,10 @@ def test_a_processor_s_bfloat16_must_be_faster_when_it_is_tried(
     assert precision == chosen
     assert said in why
     assert runtime.precision_choice("CPU:0") == (precision, why)  # asked once
+    monkeypatch.setattr(runtime, "training_device", lambda: "CPU:0")
+    caplog.set_level("INFO", "keras_kd")
+    assert kd.choose_precision() == chosen
+    assert caplog.messages == [f"{chosen}: {why}"]
 
 
 def test_bfloat16_that_does_not_run_is_not_chosen(monkeypatch, fresh_probes):
