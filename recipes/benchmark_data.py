@@ -368,6 +368,6 @@ WORKERS = {name: globals()[name] for name in (*PREPARING, *BATCHING, "memory")}
 
 
 if __name__ == "__main__":
-    from run_folder import read_config
+    from command_line import read_config
 
     main(read_config(Config, __doc__))

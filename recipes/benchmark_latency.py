@@ -24,6 +24,8 @@ import sys
 import tempfile
 from importlib import metadata
 
+from command_line import read_config
+
 import keras_kd as kd
 import keras
 
@@ -39,7 +41,6 @@ from latency_peers import (
 from latency_tables import cost_table, time_table
 from run_folder import (
     find_model,
-    read_config,
     short_names,
     wide_console,
     write_json,
@@ -73,7 +74,7 @@ class Config:
     num_layers: tuple[int, ...] = (12, 6, 3)
     hidden_dim: int = 768
     vocabulary_size: int = 30522
-    peers: tuple[str, ...] = tuple(PEERS)
+    peers: tuple[str, ...] = ("keras", "saved_model", "onnx", "transformers")
     lengths: tuple[int, ...] = (32, 128, 512)
     batch_size: int = 32
     rounds: int = 5

@@ -11,6 +11,8 @@ import dataclasses
 import statistics
 import time
 
+from command_line import read_config
+
 import keras_kd as kd
 import numpy as np
 import tensorflow as tf
@@ -18,8 +20,6 @@ from keras_kd.probes import xla_available
 from keras_kd.runtime import training_device
 from rich.console import Console
 from rich.table import Table
-
-from run_folder import read_config
 
 
 @dataclasses.dataclass(frozen=True)

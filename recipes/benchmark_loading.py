@@ -188,6 +188,6 @@ def print_table(config, rounds):
 
 
 if __name__ == "__main__":
-    from run_folder import read_config
+    from command_line import read_config
 
     main(read_config(Config, __doc__))

@@ -25,9 +25,11 @@ import subprocess
 import sys
 from importlib import metadata
 
+from command_line import read_config
+
 from keras_kd import huge_pages
 
-from run_folder import read_config, wide_console, write_json
+from run_folder import wide_console, write_json
 from step_parts import step_products
 from step_peers import Size
 from step_tables import print_tables

@@ -13,12 +13,12 @@ import dataclasses
 import statistics
 import time
 
+from command_line import read_config
+
 import keras_kd as kd
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-
-from run_folder import read_config
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,8 @@ import pathlib
 import sys
 from typing import Literal
 
+from command_line import read_config
+
 import keras_kd as kd
 import keras
 from idle_flags import check_text
@@ -24,7 +26,6 @@ from run_folder import (
     load_teacher,
     make_optimizer,
     new_run_folder,
-    read_config,
     write_json,
 )
 from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
@@ -104,7 +105,7 @@ class Config:
     replay: int | None = None
     num_layers: int = 2
     plan: tuple[int, ...] | str = "every_other"
-    compensation: Literal[tuple(kd.COMPENSATIONS)] | None = None
+    compensation: Literal["gains", "ridge", "average"] | None = None
     alpha_ce: float = 5.0
     alpha_mlm: float = 2.0
     alpha_cos: float = 1.0

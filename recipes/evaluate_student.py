@@ -17,6 +17,8 @@ import shutil
 import statistics
 import sys
 
+from command_line import read_config
+
 import keras_kd as kd
 import keras
 from evaluated_text import with_block_length, with_teacher, with_text
@@ -33,7 +35,7 @@ from card_facts import (
     run_facts,
 )
 from card_sentences import choose_sentences, fill_sentences
-from run_folder import find_model, read_config, short_names, write_json
+from run_folder import find_model, short_names, write_json
 from text_batches import make_batches, read_corpora, write_stores
 
 

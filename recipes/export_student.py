@@ -14,13 +14,15 @@ import pathlib
 import sys
 import tempfile
 
+from command_line import read_config
+
 import keras_kd as kd
 import keras
 from keras_kd.export import FORMATS
 from rich.console import Console
 from rich.table import Table
 
-from run_folder import find_model, read_config
+from run_folder import find_model
 
 
 @dataclasses.dataclass(frozen=True)

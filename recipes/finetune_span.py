@@ -21,6 +21,8 @@ import dataclasses
 import pathlib
 from typing import Literal
 
+from command_line import read_config
+
 import keras_kd as kd
 import keras
 
@@ -31,7 +33,7 @@ from finetuning import (
     make_trainer,
     print_scores,
 )
-from run_folder import new_run_folder, read_config, write_json
+from run_folder import new_run_folder, write_json
 from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
 from run_precision import set_precision
 from span_extraction import (

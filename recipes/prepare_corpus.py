@@ -14,6 +14,8 @@ import pathlib
 import shlex
 import sys
 
+from command_line import read_config
+
 import keras_kd as kd
 from rich.console import Console
 from rich.progress import (
@@ -24,7 +26,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from run_folder import read_config, write_json
+from run_folder import write_json
 from text_batches import read_parts
 
 

@@ -15,6 +15,8 @@ student as .keras and SavedModel with tokenizer files and a model card.
 import dataclasses
 import pathlib
 
+from command_line import read_config
+
 import keras_kd as kd
 import keras
 import tensorflow as tf
@@ -23,7 +25,6 @@ from run_folder import (
     jit_compile,
     make_optimizer,
     new_run_folder,
-    read_config,
     write_json,
 )
 from run_logs import log_callbacks

@@ -1,103 +1,21 @@
-"""What every recipe shares: its command line and its run folder.
+"""What every recipe shares: its run folder. Not a recipe."""
 
-Not a recipe. Flags are the fields of the recipe's frozen `Config`; defaults
-are overridden by `--config run.json`, and that by flags.
-"""
-
-import argparse
 import contextlib
 import dataclasses
 import glob
-import itertools
 import json
 import os
 import pathlib
 import shutil
 import sys
-import typing
 
 import keras_kd as kd
 import keras
-import typeguard
-import tyro
 from rich.console import Console
 
 from run_logs import check_loggers
 
 LOG_COLUMNS = 160  # of a file, where rich takes a terminal of 80
-
-
-def read_config(config_class, description):
-    """The recipe's `Config`: defaults < `--config run.json` < flags.
-
-    An unknown flag, or an unknown field in the file, ends the program.
-    """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--config", type=pathlib.Path)
-    found, flags = first.parse_known_args()
-    fields = {}
-    if found.config:
-        try:
-            fields = json.loads(found.config.read_text("utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            sys.exit(f"`--config` must be a JSON file: {error}")
-        fields = check_fields(config_class, fields, found.config)
-    default = config_class(**fields)
-    usage = f"{description}\n\n--config FILE reads fields from a JSON file."
-    flags = spell_out(config_class, flags)
-    return tyro.cli(
-        config_class, args=flags, default=default, description=usage
-    )
-
-
-def spell_out(config_class, flags):
-    """--x and --no-x of fields that may be None as --x True and --x False."""
-    types = typing.get_type_hints(config_class)
-    names = [name for name in types if types[name] == bool | None]
-    pairs = {"--" + name.replace("_", "-"): "True" for name in names}
-    pairs |= {f"--no-{flag[2:]}": "False" for flag in pairs}
-    spelled = []
-    for flag, after in itertools.zip_longest(flags, flags[1:]):
-        spelled.append(flag)
-        if flag in pairs and after not in ("True", "False", "None"):
-            spelled[-1:] = [flag.replace("--no-", "--", 1), pairs[flag]]
-    return spelled
-
-
-def check_fields(config_class, fields, file):
-    """The fields of a JSON file, of the types that the recipe's `Config` has.
-
-    One that is unknown, or of another type, ends the program.
-    """
-    types = typing.get_type_hints(config_class)
-    if not isinstance(fields, dict):
-        sys.exit(
-            "`--config` must be a JSON file of one object. "
-            f"Received: {fields!r} in {file}"
-        )
-    unknown = sorted(set(fields) - set(types))
-    if unknown:
-        sys.exit(
-            f"`--config` must hold fields of this recipe: {list(types)}. "
-            f"Received: {unknown} in {file}"
-        )
-    checked = {}
-    for name, value in fields.items():
-        value = tuple(value) if isinstance(value, list) else value
-        try:
-            if isinstance(value, bool) and types[name] in (int, float):
-                raise typeguard.TypeCheckError("a bool is an int in Python")
-            checked[name] = typeguard.check_type(
-                value,
-                types[name],
-                collection_check_strategy=typeguard.CollectionCheckStrategy.ALL_ITEMS,
-            )
-        except typeguard.TypeCheckError:
-            sys.exit(
-                f"`--config` must hold {types[name]} as `{name}`. "
-                f"Received: {value!r} in {file}"
-            )
-    return checked
 
 
 @contextlib.contextmanager

@@ -11,8 +11,6 @@ import dataclasses
 import importlib.util
 import sys
 
-import keras
-
 LOGGERS = ("csv", "tensorboard", "wandb", "mlflow")
 DEFAULT_LOGGERS = LOGGERS[:2]
 PROJECT = "keras_kd"
@@ -55,6 +53,8 @@ def log_callbacks(config, folder, run=None):
 
 def log_csv(config, folder, run):
     """history.csv, a row an epoch."""
+    import keras
+
     path = folder / "history.csv"
     epochs = run.epoch if run else 0
     if epochs and path.exists():
@@ -67,11 +67,14 @@ def log_csv(config, folder, run):
 
 def log_tensorboard(config, folder, run):
     """logs/, for TensorBoard."""
+    import keras
+
     return [keras.callbacks.TensorBoard(str(folder / "logs"), profile_batch=0)]
 
 
 def log_wandb(config, folder, run):
     """A run of Weights & Biases, with the config."""
+    import keras
     import wandb
     from wandb.integration.keras import WandbMetricsLogger
 
@@ -89,6 +92,7 @@ def log_wandb(config, folder, run):
 
 def log_mlflow(config, folder, run):
     """A run of MLflow, with the config."""
+    import keras
     import mlflow
 
     mlflow.set_experiment(PROJECT)

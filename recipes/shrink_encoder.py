@@ -17,6 +17,8 @@ import pathlib
 import sys
 from typing import Literal
 
+from command_line import read_config
+
 import keras_kd as kd
 import keras
 from keras_kd.models import choose_embedding, longest_text
@@ -27,7 +29,6 @@ from run_folder import (
     jit_compile,
     make_optimizer,
     new_run_folder,
-    read_config,
     write_json,
 )
 from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks

@@ -27,9 +27,11 @@ import pathlib
 import sys
 from typing import Literal
 
+from command_line import read_config
+
 import keras_kd as kd
 
-from run_folder import keep_config, read_config
+from run_folder import keep_config
 from run_precision import set_precision
 from study_arms import STUDENTS, TEACHERS
 from study_report import write_report

@@ -16,6 +16,8 @@ import statistics
 import sys
 import time
 
+from command_line import read_config
+
 import keras_kd as kd
 import keras
 from rich.console import Console
@@ -26,7 +28,6 @@ from run_folder import (
     load_teacher,
     make_optimizer,
     new_run_folder,
-    read_config,
     write_json,
 )
 from run_precision import set_precision

@@ -17,11 +17,13 @@ import dataclasses
 import pathlib
 import sys
 
+from command_line import read_config
+
 import keras_kd as kd
 
 from classification import read_task, with_task
 from finetuning import check_length, load_encoder
-from run_folder import keep_config, read_config
+from run_folder import keep_config
 from run_precision import set_precision
 from task_report import write_report
 from task_runs import TaskRuns, students

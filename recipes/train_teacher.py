@@ -13,6 +13,8 @@ import pathlib
 import sys
 from typing import Annotated, Literal
 
+from command_line import read_config
+
 import keras_kd as kd
 import keras
 import tyro
@@ -24,7 +26,6 @@ from run_folder import (
     load_teacher,
     make_optimizer,
     new_run_folder,
-    read_config,
     write_json,
 )
 from run_logs import DEFAULT_LOGGERS, LOGGERS, log_callbacks
@@ -111,7 +112,9 @@ class Config:
     preset: str = "mini"
     num_layers: int | None = None
     layer_drop: float = 0.2
-    layer_drop_law: Literal[tuple(kd.LAWS)] = "constant"
+    layer_drop_law: Literal[
+        "constant", "linear", "exponential", "alternate"
+    ] = "constant"
     layer_drop_pin_first: bool = False
     layer_drop_pin_last: bool = False
     layer_drop_late: bool = False

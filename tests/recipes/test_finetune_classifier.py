@@ -2,6 +2,8 @@ import dataclasses
 import json
 import types
 
+from command_line import read_config
+
 import keras_kd as kd
 import finetune_classifier
 import numpy as np
@@ -12,7 +14,6 @@ from finetune_classifier import Config, main
 
 import classification
 import finetuning
-from run_folder import read_config
 
 
 @pytest.fixture

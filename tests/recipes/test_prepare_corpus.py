@@ -3,13 +3,13 @@ import json
 import pathlib
 import sys
 
+from command_line import read_config
+
 import keras_kd as kd
 import numpy as np
 import prepare_corpus
 import pytest
 import train_teacher
-
-from run_folder import read_config
 
 
 def files(folder):

@@ -1,6 +1,8 @@
 import dataclasses
 import json
 
+from command_line import read_config
+
 import keras_kd as kd
 import keras
 import numpy as np
@@ -10,7 +12,6 @@ from rich.table import Table
 from run_folder import (
     make_optimizer,
     new_run_folder,
-    read_config,
     wide_console,
 )
 
@@ -37,71 +38,15 @@ class WithTeacher(Config):
     teacher: str = "teacher"
 
 
-def config_from(monkeypatch, *flags):
-    monkeypatch.setattr("sys.argv", ["recipe.py", *flags])
-    return read_config(Config, "A recipe.")
-
-
-def test_flags_win_over_the_file_and_the_file_over_defaults(
-    monkeypatch, tmp_path
-):
-    file = tmp_path / "run.json"
-    file.write_text('{"steps": 20, "run": "from-file"}')
-    assert config_from(monkeypatch) == Config(10, "run")
-    flags = ("--config", str(file))
-    assert config_from(monkeypatch, *flags) == Config(20, "from-file")
-    flags += ("--steps", "30")
-    assert config_from(monkeypatch, *flags) == Config(30, "from-file")
-
-
-def test_an_unknown_flag_ends_the_program(monkeypatch, capsys):
-    with pytest.raises(SystemExit):
-        config_from(monkeypatch, "--stepz", "3")
-    assert "--stepz" in capsys.readouterr().err
-
-
-def test_an_unknown_field_in_the_file_is_named(monkeypatch, tmp_path):
-    file = tmp_path / "run.json"
-    file.write_text('{"stepz": 20}')
-    with pytest.raises(SystemExit, match=r"Received: \['stepz'\]"):
-        config_from(monkeypatch, "--config", str(file))
-
-
-def test_a_config_that_is_no_json_is_refused(monkeypatch, tmp_path):
-    file = tmp_path / "run.json"
-    file.write_text("steps: 20")
-    with pytest.raises(SystemExit, match="`--config` must be a JSON file"):
-        config_from(monkeypatch, "--config", str(file))
-
-
-@pytest.mark.parametrize(
-    "text, received",
-    [
-        ('{"steps": "20"}', "`steps`. Received: '20'"),
-        ('{"run": 5}', "`run`. Received: 5"),
-        ('{"layers": [0, "x"]}', r"`layers`. Received: \(0, 'x'\)"),
-        ('{"steps": true}', "`steps`. Received: True"),
-        ('[{"steps": 1}]', "of one object"),
-        ("null", "of one object. Received: None"),
-    ],
-)
-def test_a_field_of_another_type_is_refused(
-    monkeypatch, tmp_path, text, received
-):
-    file = tmp_path / "run.json"
-    file.write_text(text)
-    with pytest.raises(SystemExit, match=received):
-        config_from(monkeypatch, "--config", str(file))
-
-
 def test_a_written_config_is_read_back_without_overwrite(
     monkeypatch, tmp_path, recwarn
 ):
     config = Config(7, str(tmp_path / "run"), overwrite=True, layers=(0, 2))
     with new_run_folder(config):
         pass
-    flags = ("--config", str(tmp_path / "run" / "config.json"))
-    found = config_from(monkeypatch, *flags)
+    flags = ["--config", str(tmp_path / "run" / "config.json")]
+    monkeypatch.setattr("sys.argv", ["recipe.py", *flags])
+    found = read_config(Config, "A recipe.")
     assert found == dataclasses.replace(config, overwrite=False)
     assert not recwarn.list
 
