@@ -40,11 +40,23 @@ class StopAtNonFinite(keras.callbacks.Callback):
     """Ends training after an epoch whose loss is NaN or infinite, and says so.
 
     `TerminateOnNaN` does so after a step, `ResumableRun` with `SkipNonFinite`
-    after some updates in a row that had to be left out.
+    after some updates in a row that had to be left out. A `loss` that is none
+    since `SkipNonFinite` left updates out, not the last one, ends nothing: no
+    weight was moved by them.
     """
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self.left_out_before = self.left_out()
+
+    def left_out(self):
+        """How many updates `SkipNonFinite` has left out; 0 without it."""
+        return int(getattr(self.model.optimizer, "skipped", 0))
+
     def on_epoch_end(self, epoch, logs=None):
-        logs = logs or {}
+        logs = dict(logs or {})
+        went_on = int(getattr(self.model.optimizer, "in_a_row", 0)) == 0
+        if went_on and self.left_out() > self.left_out_before:
+            logs.pop("loss", None)
         bad = {
             name: logs[name]
             for name in ("loss", "val_loss")

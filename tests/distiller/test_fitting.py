@@ -1,5 +1,7 @@
 """What `fit` and `save` of all trainers do beyond Keras's."""
 
+import warnings
+
 import keras_kd as kd
 import keras
 import numpy as np
@@ -83,6 +85,45 @@ def test_a_diverged_model_is_logged_as_such_and_training_stops(
     assert len(own) == (2 if kind == "RDrop" else 3)
     assert np.isnan([history[name][1] for name in own]).all()
     trainer.load_weights(tmp_path / "best.weights.h5")
+    for weight in trainer.trained_model().get_weights():
+        assert np.isfinite(weight).all()
+
+
+@pytest.mark.parametrize("bad, epochs", [(1, 2), (2, 1)])
+def test_updates_that_were_left_out_do_not_end_training(
+    tiny_config, bad, epochs
+):
+    """Unless the last one was: what it left out may be all that follows."""
+    trainer = kd.RDrop(kd.BertMaskedLM(tiny_config, seed=0))
+
+    def none_at_eight(labels, logits):
+        value = keras.ops.mean(logits, axis=-1)
+        return value * keras.ops.where(labels == 8, np.nan, 1.0)
+
+    trainer.compile(
+        kd.SkipNonFinite(keras.optimizers.SGD(1e-3)),
+        none_at_eight,
+        jit_compile=JIT,
+        run_eagerly=not JIT,
+    )
+    x, y, weights = masked_lm_batch()
+    y = y[:3].copy()
+    y[bad] = 8
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        history = trainer.fit(
+            {name: values[:3] for name, values in x.items()},
+            y,
+            batch_size=1,
+            sample_weight=weights[:3],
+            epochs=2,
+            shuffle=False,
+            verbose=0,
+        ).history
+    assert np.isnan(history["loss"]).tolist() == [True] * epochs
+    assert int(trainer.optimizer.skipped) == epochs
+    told = [str(one.message) for one in told]
+    assert ("training stops" in " ".join(told)) == (epochs == 1)
     for weight in trainer.trained_model().get_weights():
         assert np.isfinite(weight).all()
 
