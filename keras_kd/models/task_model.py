@@ -283,10 +283,9 @@ class NamedClasses(DenseTask):
         **kwargs,
     ):
         names = list(class_names or ())
-        few = isinstance(class_names, str) or len(names) < self.fewest
-        if few or len(set(names)) < len(names):
+        if len(names) < self.fewest or len(set(names)) < len(names):
             raise ValueError(
-                f"`class_names` must name a class, or more (at least "
+                "`class_names` must name a class, or more (at least "
                 f"{self.fewest} here), each by another name; a score of one "
                 f"logit is a `BertRegressor`'s. Received: {class_names!r}"
             )
