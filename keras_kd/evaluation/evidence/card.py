@@ -91,7 +91,8 @@ def evidence_card(results):
             model name to dicts of `token` and `probability`) and
             `truth_probability` (dict of model name to float);
             `tasks`: list of dict of `task`, `metric`, `model` (`name`,
-            `parameters`), `scores`, `baselines`, `seed`, `rows`;
+            `parameters`), `scores`, `baselines`, `seed`, `rows`, and
+            `held_out` (str, the texts that report; may be left out);
             `environment`: dict of str, among them `device`.
 
     Returns:

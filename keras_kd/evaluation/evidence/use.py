@@ -81,11 +81,17 @@ def downstream(results):
         "Rows",
         ("task", "seed", "part", "rows"),
         _once(
-            (task["task"], str(task["seed"]), part, f"{rows:,}")
+            (task["task"], str(task["seed"]), _part(task, part), f"{rows:,}")
             for task in tasks
             for part, rows in task["rows"].items()
         ),
     )
+
+
+def _part(task, part):
+    """A part of a task's texts; of those that report, which they are."""
+    own = task.get("held_out") if part == "validation" else None
+    return f"{part}: {own}" if own else part
 
 
 def _once(rows):

@@ -25,7 +25,18 @@ def test_tasks_stand_beside_their_baselines(results, task):
     assert scores.rows == (row,)
     assert ("SST-2", "0", "majority class", "0.510") in baselines.rows
     assert ("SST-2", "0", "train", "67,349") in rows.rows
+    assert ("SST-2", "0", "validation", "872") in rows.rows
     results["tasks"] = [task, {**task, "model": {**task["model"], "name": "b"}}]
     scores, twice, rows_twice = downstream(complete(results))
     assert len(scores.rows) == 2
     assert (twice.rows, rows_twice.rows) == (baselines.rows, rows.rows)
+
+
+def test_the_texts_that_report_are_named(results, task):
+    own = {"task": "mine.csv", "held_out": "held.csv"}
+    results["tasks"] = [{**task, **own}]
+    _, _, rows = downstream(complete(results))
+    assert rows.rows == (
+        ("mine.csv", "0", "train", "67,349"),
+        ("mine.csv", "0", "validation: held.csv", "872"),
+    )
