@@ -207,8 +207,8 @@ def _table(metrics):
         title = (
             # A task of one's own is named by its training file.
             f"{metrics.get('held_out', metrics['task'])}, "
-            f"{metrics['rows']['validation']:,} texts that "
-            "neither trained it nor chose it."
+            f"{metrics['rows']['validation']:,} texts for validation, by "
+            "which nothing was chosen."
         )
         model = {metrics["model"]["name"]: metrics["scores"]}
         rows, columns = model | metrics["baselines"], list(metrics["scores"])

@@ -99,6 +99,20 @@ class TaskTraining:
         with raising_of(check, of_validation):
             return super().fit(**given)
 
+    def _get_jax_state(self, purge_model_variables=False, **kinds):
+        """Keras's, on JAX; an error in the first step loses no weight.
+
+        Keras takes the values out of all variables and knows them again only
+        after a step: they are told before it.
+        """
+        state = super()._get_jax_state(
+            purge_model_variables=purge_model_variables, **kinds
+        )
+        if purge_model_variables:
+            names = [name for name, asked in kinds.items() if asked]
+            self._jax_state = dict(zip(names, state, strict=True))
+        return state
+
     def evaluate(
         self,
         x=None,

@@ -17,7 +17,7 @@ def test_every_variable_has_one_name_of_theirs(kind):
         9, 2, 4, 1, num_segments=segments, pooler=True, tie_embeddings=False
     )
     ours = set(kd.BertMaskedLM(config).named_variables())
-    ours |= set(kd.BertClassifier(config, ["a"]).named_variables())
+    ours |= set(kd.BertClassifier(config, ["a", "b"]).named_variables())
     ours |= set(kd.BertSpanExtractor(config).named_variables())
     names = their_names(config, kind)
     assert len(set(names.values())) == len(names)

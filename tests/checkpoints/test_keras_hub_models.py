@@ -105,7 +105,7 @@ def test_what_they_cannot_say_is_refused():
     with pytest.raises(ValueError, match="head_layer_norm_epsilon.*1e-05"):
         kd.to_keras_hub(kd.BertMaskedLM(config))
     with pytest.raises(ValueError, match="`model` must be.*BertClassifier"):
-        kd.to_keras_hub(kd.BertClassifier(config, ["a"]))
+        kd.to_keras_hub(kd.BertClassifier(config, ["a", "b"]))
 
 
 def test_other_models_of_theirs_are_refused():

@@ -100,7 +100,7 @@ def test_a_card_of_a_task_has_its_scores_and_baselines(tiny_config, tokenizer):
         "rows": {"validation": 872},
     }
     card = model_card(student, tokenizer, ["keras"], metrics, "mine")
-    assert "SST-2, 872 texts that neither trained it" in card
+    assert "SST-2, 872 texts for validation, by which" in card
     assert "| 2 layers x 16 | 0.9100 |" in card
     assert "| majority class | 0.5092 |" in card
     assert "pipeline_tag: text-classification" in card
@@ -117,7 +117,7 @@ def test_a_card_of_files_names_those_that_reported(tiny_config, tokenizer):
         "rows": {"validation": 872},
     }
     card = model_card(student, tokenizer, ["keras"], metrics, "mine")
-    assert "valid.csv, 872 texts that neither trained it" in card
+    assert "valid.csv, 872 texts for validation, by which" in card
     assert "train.csv" not in card
 
 

@@ -381,7 +381,7 @@ def test_the_held_out_text_is_what_was_read(changes, text, counted):
 ASIDE = (
     "text_column run overwrite resume save_steps replay num_layers "
     "micro_batches validations validation_batches loggers jit_compile smoke "
-    "tokenizer vocabulary_size preset positions layer_drop_pin_first "
+    "tokenizer lowercase vocabulary_size preset positions layer_drop_pin_first "
     "layer_drop_pin_last initializer_range sinusoidal_positions"
 ).split()
 
