@@ -6,7 +6,11 @@ import warnings
 
 import numpy as np
 from keras_kd.data.last_calls import last_calls
-from keras_kd.data.masking import MaskedLMMasking, smoothed_token_probs
+from keras_kd.data.masking import (
+    MaskedLMMasking,
+    check_seed,
+    smoothed_token_probs,
+)
 from keras_kd.quiet import import_tensorflow
 
 
@@ -204,6 +208,7 @@ def _batches(tf, store, batch_size, order, specs, make, named, at_once):
         at_once: Int. How many batches `make` is given, one after the other.
     """
     seed, shuffle, first_epoch, first_batch = order
+    check_seed(seed)
     buckets = list(store.buckets.values())
     sizes = np.array([len(blocks) for blocks in buckets])
     steps_of = sizes // batch_size if shuffle else -(-sizes // batch_size)

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 from keras_kd.data.class_names import label_ids
 from keras_kd.data.last_calls import last_calls
+from keras_kd.data.masking import check_seed
 from keras_kd.quiet import import_tensorflow
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
@@ -94,6 +95,7 @@ def encoded_batches(
     Returns:
         As `labeled_batches`; labels and weights are (B, *label_shape).
     """
+    check_seed(seed)
     tf = import_tensorflow("`encoded_batches` (tf.data)")
     number = len(encoded.lengths)
     steps = -(-number // batch_size)

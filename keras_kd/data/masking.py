@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import numbers
 
 import numpy as np
 from keras_kd.data.whole_words import (
@@ -38,6 +39,19 @@ def smoothed_token_probs(token_counts, special_ids, smoothing=0.7):
     probs = np.maximum(token_counts, 1.0) ** -smoothing
     probs[list(special_ids)] = 0.0
     return probs
+
+
+def check_seed(seed):
+    """Refuses a seed that batches cannot be a function of.
+
+    Raises:
+        ValueError: If `seed` is None, no whole number, or negative.
+    """
+    if not isinstance(seed, numbers.Integral) or seed < 0:
+        raise ValueError(
+            "`seed` must be a whole number of 0 or more, of which batches are "
+            f"a function. Received: {seed!r}"
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,8 +132,7 @@ class MaskedLMMasking:
                 f"most together. Received: {self.mask_share} and "
                 f"{self.random_share}"
             )
-        if self.seed < 0:
-            raise ValueError(f"`seed` must be 0 or more. Received: {self.seed}")
+        check_seed(self.seed)
         if self.token_probs is not None:
             probs = np.asarray(self.token_probs, "float64")
             allowed = np.all((probs >= 0) & (probs < np.inf))

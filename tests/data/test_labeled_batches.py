@@ -1,3 +1,5 @@
+import re
+
 import keras_kd as kd
 import numpy as np
 import pytest
@@ -209,3 +211,15 @@ def test_a_classifier_learns_which_word_is_there(tiny_config, tokenizer):
     )
     scores = kd.task_scores(["accuracy"], *kd.predict_task(model, held))
     assert scores["accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("seed", [None, -1, 0.5])
+def test_a_seed_that_is_none_is_refused_at_once(tokenizer, store, seed):
+    texts = [kd.LabeledText("a dog", label="a")]
+    message = r"`seed` must be a whole number of 0 or more.*Received: "
+    with pytest.raises(ValueError, match=message + re.escape(repr(seed))):
+        kd.labeled_batches(texts, tokenizer, 1, ["a", "b"], seed=seed)
+    with pytest.raises(ValueError, match=message):
+        kd.token_batches(store, tokenizer, 2, seed=seed)
+    with pytest.raises(ValueError, match=message):
+        kd.masked_lm_batches(store, tokenizer, 2, seed=seed)

@@ -459,7 +459,9 @@ def test_shares_out_of_range_are_refused(mask_share, random_share):
 
 
 def test_a_negative_seed_is_refused():
-    with pytest.raises(ValueError, match="`seed` must be 0 or more.*: -1"):
+    with pytest.raises(
+        ValueError, match="`seed` must be a whole number of 0 or more.*: -1"
+    ):
         make_masking(seed=-1)
 
 
