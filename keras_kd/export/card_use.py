@@ -164,6 +164,8 @@ def outputs_table(student, pooling=None):
             rows["pooled"] = f"(B, {dim})", "the dense layer over [CLS]"
     else:
         rows = {"logits": _LOGITS[type(student)]}
+        if getattr(student, "sigmoid", False):
+            rows = {"logits": ("(B, 1)", "a logit; its sigmoid is the number")}
     yield from ("| output | type | shape | |", "| --- | --- | --- | --- |")
     for name, (shape, meaning) in rows.items():
         yield f"| `{name}` | float32 | {shape} | {meaning} |"

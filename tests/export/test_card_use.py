@@ -4,7 +4,7 @@ import re
 import keras_kd as kd
 import numpy as np
 import pytest
-from keras_kd.export.card_use import call_section
+from keras_kd.export.card_use import call_section, outputs_table
 
 pytestmark = pytest.mark.tensorflow
 
@@ -50,6 +50,18 @@ def test_lengths_types_and_outputs_are_said(tiny_config, tokenizer):
         assert f"| `logits` | float32 | {shape} |" in card
         classes = "Classes, in the order of the scores: 0 `bad`, 1 `so so`"
         assert (classes in card) == (kind in ("classifier", "tagger"))
+
+
+@pytest.mark.parametrize(
+    "sigmoid, meaning",
+    [(True, "a logit; its sigmoid is the number"), (False, "the number")],
+)
+def test_whether_a_number_is_behind_a_sigmoid_is_said(
+    tiny_config, sigmoid, meaning
+):
+    model = kd.BertRegressor(tiny_config, sigmoid=sigmoid)
+    row = f"| `logits` | float32 | (B, 1) | {meaning} |"
+    assert row in list(outputs_table(model))
 
 
 def test_an_encoders_own_way_with_texts_is_said(tiny_config, tokenizer):
