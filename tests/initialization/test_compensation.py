@@ -121,7 +121,9 @@ def distance(teacher, student, batches):
     return total
 
 
-@pytest.mark.parametrize("method", ["gains", "ridge"])
+@pytest.mark.parametrize(
+    "method", ["gains", pytest.param("ridge", marks=pytest.mark.slow)]
+)
 def test_what_is_left_comes_nearer_to_the_teacher(
     deep_teacher, batches, method
 ):

@@ -135,7 +135,9 @@ def test_each_term_is_the_references(
     np.testing.assert_allclose(value, golden("term")[key], rtol=1e-5)
 
 
-@pytest.mark.parametrize("through", ["terms", "distiller"])
+@pytest.mark.parametrize(
+    "through", [pytest.param("terms", marks=pytest.mark.slow), "distiller"]
+)
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [pytest.param(*c, id=f"mse_{c[1]}") for c in LOGITS_MSE_TOTALS]
