@@ -81,9 +81,10 @@ def masked_lm_batches(
         token_probs = smoothed_token_probs(
             store.token_counts, tokenizer.special_ids, smoothing
         )
+    nobodys = [id for id, token in enumerate(tokenizer.vocabulary) if not token]
     masking = MaskedLMMasking(
         tokenizer.vocabulary_size,
-        tokenizer.special_ids,
+        (*tokenizer.special_ids, *nobodys),
         tokenizer.pad_id,
         tokenizer.mask_id,
         rate=rate,

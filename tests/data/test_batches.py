@@ -466,3 +466,16 @@ def test_a_length_with_too_few_lines_waits(lines, tokenizer):
         masked_lm_batches(lines, tokenizer, 18)
     held_out = token_batches(lines, tokenizer, 18, shuffle=False)
     assert len(iterate(held_out)) == 3
+
+
+def test_what_is_put_in_is_never_an_id_without_a_token(tmp_path):
+    """Of a vocab.txt with a line twice: 5 is nobody's, as the last counts."""
+    file = tmp_path / "vocab.txt"
+    lines = [*SPECIAL_TOKENS, "a", "b", "c", "a"]
+    file.write_text("\n".join(lines) + "\n", "utf-8")
+    tokenizer = WordPieceTokenizer.load(file)
+    documents = ["a b c a b c"] * 60
+    store = TokenStore.write(tmp_path / "s", documents, tokenizer, 8)
+    batches = masked_lm_batches(store, tokenizer, 20, rate=0.9)
+    put_in = [x["token_ids"].numpy() for x, _, _ in batches.take(3)]
+    assert set(np.unique(put_in)) == {2, 3, 4, 6, 7, 8}
