@@ -117,6 +117,7 @@ def check_results(results, folder):
     assert read(folder, "metrics.json") == results
     assert set(results) - {"null_threshold"} == {
         "task",
+        "held_out",
         "metric",
         "model",
         "scores",

@@ -74,6 +74,7 @@ def check_results(results, folder):
     assert json.loads((folder / "metrics.json").read_text()) == results
     assert set(results) == {
         "task",
+        "held_out",
         "metric",
         "model",
         "scores",
