@@ -265,7 +265,9 @@ def test_another_tokenizer_is_refused(store, tokenizer, tmp_path):
 def test_rate_and_seed_out_of_range_are_refused(store, tokenizer):
     with pytest.raises(ValueError, match="`rate` must be in"):
         masked_lm_batches(store, tokenizer, 5, rate=0)
-    with pytest.raises(ValueError, match="`seed` must be 0 or more"):
+    with pytest.raises(
+        ValueError, match="`seed` must be a whole number of 0 or more"
+    ):
         masked_lm_batches(store, tokenizer, 5, seed=-1)
     with pytest.raises(ValueError, match="`smoothing` must be 0 or more"):
         masked_lm_batches(store, tokenizer, 5, smoothing=-1)
