@@ -115,10 +115,6 @@ class Distiller(Fitting, BackendStep, keras.Model):
     def trained_model(self):
         return self.student
 
-    def predict(self, x, *args, **kwargs):
-        """The student's `predict`: logits of real rows."""
-        return self.student.predict(x, *args, **kwargs)
-
     def call(self, inputs, training=False):
         return self.call_student(inputs, training=training)
 

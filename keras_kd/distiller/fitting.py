@@ -27,6 +27,10 @@ class Fitting(TaskTraining):
         given["callbacks"] = callbacks
         return super().fit(**given)
 
+    def predict(self, x, *args, **kwargs):
+        """The trained model's `predict`: logits of real rows."""
+        return self.trained_model().predict(x, *args, **kwargs)
+
     def export(self, filepath, *args, **kwargs):
         """Exports the trained model, `keras.Model.export` of it."""
         return self.trained_model().export(filepath, *args, **kwargs)

@@ -51,10 +51,6 @@ class RDrop(Fitting, keras.Model):
     def trained_model(self):
         return self.student
 
-    def predict(self, x, *args, **kwargs):
-        """The model's `predict`: logits of real rows."""
-        return self.student.predict(x, *args, **kwargs)
-
     def call(self, inputs, training=False):
         """The model's outputs; in training, `logits` and `second_logits`."""
         if not training:

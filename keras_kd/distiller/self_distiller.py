@@ -95,10 +95,6 @@ class SelfDistiller(Fitting, keras.Model):
     def trained_model(self):
         return self.network
 
-    def predict(self, x, *args, **kwargs):
-        """The teacher's `predict`: logits of real rows."""
-        return self.network.predict(x, *args, **kwargs)
-
     def call(self, inputs, training=False):
         """Outputs of the whole teacher, and `subnetwork_logits`."""
         outputs = dict(self.network(inputs, training=training))
